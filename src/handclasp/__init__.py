@@ -1,0 +1,3 @@
+"""Handclasp: mutual TLS for every API a team runs, as one system."""
+
+__version__ = "0.1.0"

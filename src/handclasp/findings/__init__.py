@@ -1,0 +1,6 @@
+"""The words in which everything is reported: codes, findings and refusals. Pure; imports nothing of ours."""
+
+from handclasp.findings.catalogue import CATALOGUE, Code, Entry
+from handclasp.findings.finding import Finding, InvalidSetting, Refused
+
+__all__ = ["CATALOGUE", "Code", "Entry", "Finding", "InvalidSetting", "Refused"]
