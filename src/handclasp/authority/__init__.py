@@ -1,0 +1,1 @@
+"""The certificate authority: who gets which certificate, what is recorded of it, and how it is taken back."""

@@ -1,0 +1,1 @@
+"""Contract suites, and small real servers to test against. Beside the layers: imported by tests only."""
