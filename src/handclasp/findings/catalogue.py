@@ -178,8 +178,8 @@ def _catalogue() -> dict[Code, Entry]:
             "Open a connection of its own for that host, or add the name to the service's hosts.",
         ),
         c.ROUTE_PATH_REJECTED: Entry(
-            "The path cannot be read in one way only (an encoded slash, a NUL, a fragment).",
-            "Send the path without %2F, %5C, %00 and #.",
+            "The path can be read in two ways (an encoded slash, a NUL, a fragment, a dot segment with parameters).",
+            "Send the path without %2F, %5C, %00, # and segments such as ..;x.",
         ),
         c.UPSTREAM_UNREACHABLE: Entry(
             "The API behind the gateway could not be reached.",

@@ -1,0 +1,5 @@
+"""`python -m handclasp`."""
+
+from handclasp.cli.main import main
+
+main()

@@ -1,0 +1,137 @@
+"""Operations on a state directory: answered by the ``up`` that runs there, or done here while nobody does (D10).
+
+One JSON line each way over a Unix socket that only its owner can open; the peer's user is checked as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import struct
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from handclasp.app import callers, settings, status
+from handclasp.app.site import Site, open_site
+from handclasp.app.state import StateDirectory
+from handclasp.dataplane.unixpath import short
+from handclasp.findings import Code, InvalidSetting, Refused
+
+_log = logging.getLogger("handclasp.control")
+_MAX_LINE = 1 << 20
+_PATIENCE = 5.0
+
+OPERATIONS: Mapping[str, Callable[..., Awaitable[dict[str, object]]]] = {
+    "client.add": callers.add,
+    "client.list": callers.listing,
+    "client.show": callers.show,
+    "client.renew": callers.renew,
+    "client.revoke": callers.revoke,
+    "status": status.of_site,
+}
+
+
+class SettingsSource(Protocol):
+    """Where settings come from when they are needed: a file that may be missing or wrong."""
+
+    def __call__(self) -> settings.Settings:
+        """Read them; raises SettingsError or Refused."""
+
+
+async def perform(state: StateDirectory, load: SettingsSource, operation: str, **arguments: object) -> dict[str, Any]:
+    """Do one operation, wherever the writer of this state directory is. Raises Refused and InvalidSetting."""
+    deadline = asyncio.get_running_loop().time() + _PATIENCE
+    while True:
+        try:
+            with state.lock():
+                async with open_site(state, load()) as site:
+                    return await OPERATIONS[operation](site, **arguments)
+        except Refused as refused:
+            if refused.code is not Code.STATE_IN_USE:
+                raise
+            try:
+                return await _ask(state, operation, arguments)
+            except (FileNotFoundError, ConnectionError):
+                # The other is just starting or stopping, or is itself a short command.
+                if asyncio.get_running_loop().time() > deadline:
+                    raise refused from None
+                await asyncio.sleep(0.05)
+
+
+async def _ask(state: StateDirectory, operation: str, arguments: Mapping[str, object]) -> dict[str, Any]:
+    with short(state.control_socket) as address:
+        reader, writer = await asyncio.open_unix_connection(address, limit=_MAX_LINE)
+    try:
+        writer.write(json.dumps({"operation": operation, "arguments": arguments}).encode() + b"\n")
+        await writer.drain()
+        line = await reader.readline()
+    finally:
+        writer.close()
+    if not line:
+        raise ConnectionResetError("the running handclasp closed the connection")
+    answer = json.loads(line)
+    if "refused" in answer:
+        said = answer["refused"]
+        raise Refused(Code(said["code"]), said["what"], said["why"], said["fix"])
+    if "invalid" in answer:
+        said = answer["invalid"]
+        raise InvalidSetting(said["path"], said["why"], said["allowed"])
+    result: dict[str, Any] = answer["result"]
+    return result
+
+
+async def serve(site: Site) -> asyncio.Server:
+    """Answer operations on the site's control socket (0600) until the server is closed."""
+    path = site.state.control_socket
+    path.unlink(missing_ok=True)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if _peer_is_owner(writer.get_extra_info("socket")):
+                writer.write(json.dumps(await _answer(site, await reader.readline())).encode() + b"\n")
+                await writer.drain()
+        except (OSError, ValueError) as error:
+            _log.warning("a control connection failed: %s", error)
+        finally:
+            writer.close()
+
+    before = os.umask(0o177)
+    try:
+        with short(path) as address:
+            return await asyncio.start_unix_server(answer, address, limit=_MAX_LINE)
+    finally:
+        os.umask(before)
+
+
+async def _answer(site: Site, line: bytes) -> dict[str, object]:
+    try:
+        asked = json.loads(line)
+        operation, arguments = OPERATIONS[asked["operation"]], dict(asked["arguments"])
+    except (ValueError, KeyError, TypeError):
+        return _refusal(
+            Refused(
+                Code.GATEWAY_BAD_REQUEST, "The operation cannot be read", "it is not known here", "Use one version."
+            )
+        )
+    try:
+        return {"result": await operation(site, **arguments)}
+    except Refused as refused:
+        return _refusal(refused)
+    except InvalidSetting as invalid:
+        return {"invalid": {"path": invalid.path, "why": invalid.why, "allowed": invalid.allowed}}
+
+
+def _refusal(refused: Refused) -> dict[str, object]:
+    said = {"code": str(refused.code), "what": refused.what, "why": refused.why, "fix": refused.fix}
+    return {"refused": said}
+
+
+def _peer_is_owner(connection: socket.socket) -> bool:
+    if not sys.platform.startswith("linux"):
+        return True  # the socket's mode is what there is
+    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return uid in (0, os.geteuid())
