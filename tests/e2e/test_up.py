@@ -187,9 +187,10 @@ def test_client_files_are_what_openssl_reads(start: Start) -> None:
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert [name.value for name in names] == ["spiffe://handclasp.internal/team/app", "app.example.org"]
     assert "30 days left" in done.stdout
-    verify = ["openssl", "verify", "-purpose", "sslclient", "-CAfile", files / BUNDLE, "-untrusted", files / CHAIN]
-    assert subprocess.run([*verify, files / CHAIN], capture_output=True, text=True, check=True).stdout.endswith("OK\n")
-    p12 = ["openssl", "pkcs12", "-in", files / "identity.p12", "-passin", f"file:{password}", "-nodes"]
+    chain, bundle = str(files / CHAIN), str(files / BUNDLE)
+    verify = ["openssl", "verify", "-purpose", "sslclient", "-CAfile", bundle, "-untrusted", chain, chain]
+    assert subprocess.run(verify, capture_output=True, text=True, check=True).stdout.endswith("OK\n")
+    p12 = ["openssl", "pkcs12", "-in", str(files / "identity.p12"), "-passin", f"file:{password}", "-nodes"]
     assert "PRIVATE KEY" in subprocess.run(p12, capture_output=True, text=True, check=True).stdout
     assert stat.S_IMODE((files / "identity.p12").stat().st_mode) == 0o600
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from handclasp.app import ambient
+from handclasp.app.naming import identity_named
 from handclasp.app.site import Site
 from handclasp.authority.issue import Issued, issue
 from handclasp.authority.policy import OPERATOR
@@ -34,7 +35,7 @@ _REASONS = {
 
 async def add(site: Site, *, name: str, csr: str, dns: list[str], seconds: float | None) -> Json:
     """A certificate for a caller's key. Further ones for the same name are further copies of one identity."""
-    identity = identity_of(site, name)
+    identity = identity_named(site.settings.trust_domain, name)
     names = Names(spiffe_id=identity, dns=tuple(dns_name(text) for text in dns), ips=())
     issued = await issue(
         site.authority,
@@ -53,7 +54,7 @@ async def renew(site: Site, *, name: str, csr: str, seconds: float | None) -> Js
     """A new certificate with the names of the newest one that is neither revoked nor expired."""
     issued = await renew_certificate(
         site.authority,
-        identity_of(site, name),
+        identity_named(site.settings.trust_domain, name),
         request=request.parse(csr.encode()),
         now=ambient.now(),
         serial=ambient.new_serial(),
@@ -64,7 +65,7 @@ async def renew(site: Site, *, name: str, csr: str, seconds: float | None) -> Js
 
 async def revoke(site: Site, *, name: str, reason: str) -> Json:
     """Revoke every unexpired certificate of the identity, and tell the gateway before answering."""
-    identity = identity_of(site, name)
+    identity = identity_named(site.settings.trust_domain, name)
     held = await site.authority.ledger.certificates(identity=str(identity), profile=CLIENT.name)
     if not held:
         raise _unknown(identity)
@@ -87,28 +88,12 @@ async def listing(site: Site) -> Json:
 
 async def show(site: Site, *, name: str) -> Json:
     """The certificates of one caller."""
-    identity = identity_of(site, name)
+    identity = identity_named(site.settings.trust_domain, name)
     records = await site.authority.ledger.certificates(identity=str(identity), profile=CLIENT.name)
     shown = [_summary(r) for r in records if r.state is not CertificateState.INTENDED]
     if not shown:
         raise _unknown(identity)
     return {"identity": str(identity), "certificates": shown}
-
-
-def identity_of(site: Site, name: str) -> SpiffeID:
-    """The identity that a person calls by this name, or by the whole SPIFFE ID (D12)."""
-    trust_domain = site.settings.trust_domain
-    if not name.startswith("spiffe://"):
-        return SpiffeID.named(trust_domain, name)
-    identity = SpiffeID.parse(name)
-    if identity.trust_domain != trust_domain:
-        raise Refused(
-            Code.REQUEST_NAME_NOT_ALLOWED,
-            f"{name} is no identity of this authority",
-            f"its trust domain is {identity.trust_domain}, and this authority's is {trust_domain}",
-            f"Use a name of this trust domain, such as spiffe://{trust_domain}/{identity.path}.",
-        )
-    return SpiffeID.named(trust_domain, identity.path)
 
 
 def _granted(site: Site, issued: Issued) -> Json:

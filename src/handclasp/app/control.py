@@ -12,33 +12,26 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
-from handclasp.app import callers, settings, status
-from handclasp.app.site import Site, open_site
 from handclasp.app.state import StateDirectory
 from handclasp.dataplane.unixpath import short
 from handclasp.findings import Code, InvalidSetting, Refused
+
+if TYPE_CHECKING:
+    from handclasp.app.settings import Settings
+    from handclasp.app.site import Site
 
 _log = logging.getLogger("handclasp.control")
 _MAX_LINE = 1 << 20
 _PATIENCE = 5.0
 
-OPERATIONS: Mapping[str, Callable[..., Awaitable[dict[str, object]]]] = {
-    "client.add": callers.add,
-    "client.list": callers.listing,
-    "client.show": callers.show,
-    "client.renew": callers.renew,
-    "client.revoke": callers.revoke,
-    "status": status.of_site,
-}
-
 
 class SettingsSource(Protocol):
     """Where settings come from when they are needed: a file that may be missing or wrong."""
 
-    def __call__(self) -> settings.Settings:
+    def __call__(self) -> Settings:
         """Read them; raises SettingsError or Refused."""
 
 
@@ -48,6 +41,10 @@ async def perform(state: StateDirectory, load: SettingsSource, operation: str, *
     while True:
         try:
             with state.lock():
+                # Imported only where the work is done here: asking the one who does it needs no database.
+                from handclasp.app.operations import OPERATIONS
+                from handclasp.app.site import open_site
+
                 async with open_site(state, load()) as site:
                     return await OPERATIONS[operation](site, **arguments)
         except Refused as refused:
@@ -108,6 +105,8 @@ async def serve(site: Site) -> asyncio.Server:
 
 
 async def _answer(site: Site, line: bytes) -> dict[str, object]:
+    from handclasp.app.operations import OPERATIONS
+
     try:
         asked = json.loads(line)
         operation, arguments = OPERATIONS[asked["operation"]], dict(asked["arguments"])

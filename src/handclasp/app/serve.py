@@ -19,6 +19,7 @@ from handclasp.app.demo import SERVICE as DEMO_SERVICE
 from handclasp.app.demo import DemoApi
 from handclasp.app.gateway import Gateway
 from handclasp.app.grant import grant
+from handclasp.app.operations import OPERATIONS
 from handclasp.app.settings import ServiceSettings, Settings, SettingsError
 from handclasp.app.site import Site, open_site
 from handclasp.app.state import BUNDLE, CHAIN, KEY, StateDirectory, unwritable
@@ -240,7 +241,7 @@ async def _first_caller(site: Site) -> None:
     if named and not await site.authority.ledger.certificates(identity=str(identity)):
 
         async def perform(operation: str, **arguments: object) -> dict[str, object]:
-            return await control.OPERATIONS[operation](site, **arguments)
+            return await OPERATIONS[operation](site, **arguments)
 
         await grant(perform, identity, site.state.client(identity))
 

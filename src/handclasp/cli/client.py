@@ -168,11 +168,9 @@ def revoke(name: str, reason: str, json_: bool, directory: Path, config_path: Pa
 
 
 def _identity(config_path: Path, name: str) -> SpiffeID:
-    from handclasp.pki.spiffe import SpiffeID
+    from handclasp.app.naming import identity_named
 
-    settings = settings_of(config_path)
-    whole = SpiffeID.parse(name) if name.startswith("spiffe://") else SpiffeID.named(settings.trust_domain, name)
-    return SpiffeID.named(whole.trust_domain, whole.path)
+    return identity_named(settings_of(config_path).trust_domain, name)
 
 
 def _run(directory: Path, config_path: Path, act: Any) -> Any:

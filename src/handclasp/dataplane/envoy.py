@@ -126,10 +126,17 @@ def binary() -> Path:
 class Envoy:
     """One Envoy, kept alive until ``stop``."""
 
-    def __init__(self, directory: Path, on_exit: Callable[[Exit, float], None], concurrency: int | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        on_exit: Callable[[Exit, float], None],
+        concurrency: int | None = None,
+        program: Path | None = None,
+    ) -> None:
         self._directory = directory
         self._on_exit = on_exit
         self._concurrency = concurrency
+        self._program = program
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._stopping = False
@@ -148,7 +155,7 @@ class Envoy:
 
     async def _spawn(self) -> None:
         command = [
-            str(binary()),
+            str(self._program or binary()),
             *("--config-path", _BOOTSTRAP, "--disable-hot-restart"),
             *("--drain-time-s", str(DRAIN_SECONDS), "--drain-strategy", "immediate"),
             *("--file-flush-interval-msec", "100", "--log-level", "warning"),

@@ -148,7 +148,7 @@ class RunningSite:
             records = self.log()
             for record in reversed(records):
                 if all(record.get(key) == value for key, value in expected.items()):
-                    return record
+                    return dict(record)
             if time.monotonic() > deadline:
                 raise AssertionError(f"no record with {expected} among {records[-5:]}")
             time.sleep(0.05)

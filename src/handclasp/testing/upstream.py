@@ -20,7 +20,7 @@ class _Echo(BaseHTTPRequestHandler):
         query = parse_qs(urlsplit(self.path).query)
         time.sleep(float(query.get("sleep", ["0"])[0]))
         told = {
-            "api": self.server.server_address[1],
+            "api": self.connection.getsockname()[1],
             "method": self.command,
             "path": self.path,
             "headers": [[name.lower(), value] for name, value in self.headers.items()],
