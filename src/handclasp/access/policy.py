@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from handclasp.access.pattern import IdentityPattern, PathPattern
 from handclasp.findings import InvalidSetting
-from handclasp.pki.spiffe import TrustDomain
+from handclasp.pki.spiffe import SpiffeID, TrustDomain
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,10 @@ class Rule:
             methods=None if methods is None else frozenset(_methods(methods)),
             paths=None if paths is None else tuple(_paths(paths)),
         )
+
+    def names(self, caller: SpiffeID) -> bool:
+        """Whether the rule is for this caller, whatever the methods and paths."""
+        return not isinstance(self.callers, Anyone) and any(pattern.matches(str(caller)) for pattern in self.callers)
 
     def __str__(self) -> str:
         """The rule in one line, as replies show it: ``1: spiffe://example.org/audit/* GET /v1/**``."""

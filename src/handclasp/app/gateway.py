@@ -188,6 +188,8 @@ class Gateway:
             kept = self._certificates.get(service.name)
             if kept is None or now >= kept.renew_at or kept.hosts != service.hosts:
                 self._certificates[service.name] = await server_certificate(self._site, service)
+        names = {service.name for service in settings.services}
+        self._certificates = {name: c for name, c in self._certificates.items() if name in names}
         authority = self._site.authority
         return Intent(
             trust_domain=settings.trust_domain,

@@ -23,7 +23,7 @@ from handclasp.app.operations import OPERATIONS
 from handclasp.app.settings import ServiceSettings, Settings, SettingsError
 from handclasp.app.site import Site, open_site
 from handclasp.app.state import BUNDLE, CHAIN, KEY, StateDirectory, unwritable
-from handclasp.findings import Code, Refused
+from handclasp.findings import Code, InvalidSetting, Refused
 from handclasp.pki.spiffe import SpiffeID, TrustDomain
 
 _log = logging.getLogger("handclasp")
@@ -261,6 +261,8 @@ async def _watch(config: Path, gateway: Gateway, say: Say) -> None:
             say(f"{error}\n{_UNCHANGED}")
         except Refused as refused:
             say(f"{refused.what}: {refused.why}. {refused.fix}\n{_UNCHANGED}")
+        except InvalidSetting as invalid:
+            say(f"{invalid.path}: {invalid.why}. Allowed: {invalid.allowed}.\n{_UNCHANGED}")
         else:
             say(f"Took over {config.name}; live after {seconds * 1000:.0f} ms.")
             seen = _signature(config, gateway.settings)

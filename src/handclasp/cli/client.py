@@ -75,6 +75,8 @@ def add(
         ),
     )
     _say_granted(granted, "Made", p12=p12, json_=json_)
+    if not json_:
+        _say_rules(config_path, identity)
 
 
 @client.command()
@@ -213,11 +215,23 @@ def _say_granted(granted: Granted, verb: str, *, p12: bool, json_: bool) -> None
         click.echo(json.dumps({**granted.facts, "files": paths}))
         return
     facts = granted.facts
+    name = facts["identity"].split("/", 3)[3]
     click.echo(f"{verb} {facts['identity']}{_dns(facts)}")
-    click.echo(f"  expires      {facts['not_after']} ({_left(facts)}); renew it before: handclasp client renew NAME")
+    click.echo(f"  expires      {facts['not_after']} ({_left(facts)}); renew it before: handclasp client renew {name}")
     for kind, path in paths.items():
         click.echo(f"  {kind:12} {path}")
     click.echo(f"  curl --cacert {paths['bundle']} --cert {paths['chain']} --key {paths['key']} https://...")
+
+
+def _say_rules(config_path: Path, identity: SpiffeID) -> None:
+    """A caller without a rule gets 403 everywhere: better said now than found out."""
+    settings = settings_of(config_path)
+    named = [(s.name, rule) for s in settings.services for rule in s.policy.rules if rule.names(identity)]
+    for service, rule in named:
+        click.echo(f"  {service}, rule {rule}")
+    if not named:
+        click.echo(f"No rule allows it anything yet. In {config_path}, below the rules of a service:")
+        click.echo(f"      - allow: {identity}")
 
 
 def _left(c: dict[str, Any]) -> str:

@@ -29,8 +29,14 @@ def log(follow: bool, denied: bool, lines: int | None, json_: bool, directory: P
     from collections import deque
 
     from handclasp.app import logs
+    from handclasp.findings import Code, Refused
 
     state = state_of(directory)
+
+    if not state.log.exists():
+        raise Refused(
+            Code.CONFIG_MISSING, f"There is no log in {directory}", "no gateway ever ran there", "Run: handclasp up."
+        )
 
     def show(record: Record) -> None:
         click.echo(json.dumps(record.as_json()) if json_ else _line(record))

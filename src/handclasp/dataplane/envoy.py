@@ -29,6 +29,7 @@ _OUTPUT: Final = "log/envoy.log"
 DRAIN_SECONDS: Final = 10
 """How long requests may take to finish when a listener changes or the gateway stops."""
 
+_MAX_OUTPUT = 5_000_000
 _FIRST_BACKOFF, _LAST_BACKOFF, _STABLE = 0.1, 5.0, 30.0
 
 # The child asks the kernel to be ended with its parent, then becomes Envoy: after `kill -9` of the parent no gateway
@@ -162,7 +163,10 @@ class Envoy:
             *(() if self._concurrency is None else ("--concurrency", str(self._concurrency))),
         ]
         (self._directory / ADMIN_SOCKET).unlink(missing_ok=True)
-        output = os.open(self._directory / _OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        said = self._directory / _OUTPUT
+        if said.exists() and said.stat().st_size > _MAX_OUTPUT:
+            said.replace(said.with_name(f"{said.name}.1"))
+        output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", "-c", _WRAPPER, str(os.getpid())),
