@@ -76,24 +76,49 @@ def test_danger_5_an_untrusted_certificate_is_never_accepted(lab: Laboratory, tm
     assert is_refused(lab, tmp_path / ".handclasp" / "clients" / "all")
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=str)
-def test_dangers_6_and_7_sessions_do_not_resume(lab: Laboratory, version: ssl.TLSVersion) -> None:
-    """A second connection that offers the first one's session does a full handshake: no ticket, no reuse."""
-    files = lab.files("all")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(lab.trust / BUNDLE)
-    context.load_cert_chain(files / CHAIN, files / KEY)
-    context.minimum_version = context.maximum_version = version
-    session: ssl.SSLSession | None = None
-    reused = []
-    for _ in range(2):
-        raw = socket.create_connection(("127.0.0.1", lab.alone_port), timeout=10)
-        with context.wrap_socket(raw, server_hostname="localhost", session=session) as connection:
+class Resuming:
+    """A client that offers the session of its last connection at the next one."""
+
+    def __init__(self, trust: Path, files: Path, version: ssl.TLSVersion) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._context.load_verify_locations(trust / BUNDLE)
+        self._context.load_cert_chain(files / CHAIN, files / KEY)
+        self._context.minimum_version = self._context.maximum_version = version
+        self._session: ssl.SSLSession | None = None
+
+    def status_and_reuse(self, port: int) -> tuple[bytes, bool | None]:
+        """The status line's code, and whether the session was resumed. Raises OSError if refused."""
+        raw = socket.create_connection(("127.0.0.1", port), timeout=10)
+        with self._context.wrap_socket(raw, server_hostname="localhost", session=self._session) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
-            reused.append(connection.session_reused)
-            session = connection.session
-    assert reused == [False, False]
+            status = connection.recv(65536)[9:12]
+            self._session = connection.session
+            return status, connection.session_reused
+
+
+VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+
+
+@VERSIONS
+def test_danger_6_a_client_that_offers_a_session_is_served(lab: Laboratory, version: ssl.TLSVersion) -> None:
+    """A good client that tries to resume does a full handshake, and is known and allowed each time."""
+    client = Resuming(lab.trust, lab.files("all"), version)
+    assert [client.status_and_reuse(lab.alone_port) for _ in range(3)] == [(b"200", False)] * 3
+
+
+@VERSIONS
+def test_danger_7_an_expired_client_cannot_resume(own_lab: Laboratory, version: ssl.TLSVersion) -> None:
+    """A session made while the certificate was valid opens nothing after it has expired."""
+    own_lab.site.run("client", "add", "brief", "--lifetime", "10s")
+    own_lab.site.change(own_lab.settings + "      - allow: spiffe://example.org/brief\n")
+    client = Resuming(own_lab.trust, own_lab.site.client("brief"), version)
+    assert client.status_and_reuse(own_lab.alone_port) == (b"200", False)
+    time.sleep(11)
+    try:
+        status, _ = client.status_and_reuse(own_lab.alone_port)
+    except OSError:
+        status = b""
+    assert status == b""  # an alert, or an end without an answer
 
 
 def test_danger_8_the_list_of_revoked_certificates_is_checked(own_lab: Laboratory) -> None:

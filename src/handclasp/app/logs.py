@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 from handclasp.dataplane.accesslog import LOG_FILE, Record, read
@@ -42,6 +42,23 @@ def records(state: Path) -> Iterator[Record]:
             for line in file:
                 if (record := read(line)) is not None:
                     yield record
+
+
+def newest(state: Path, count: int, wanted: Callable[[Record], bool]) -> list[Record]:
+    """The last so many wanted records, oldest first, read from the end: a long log costs nothing."""
+    current = state / LOG_FILE
+    found: list[Record] = []
+    for path in [current] + [_numbered(current, n) for n in range(1, KEPT + 1)]:
+        try:
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            continue
+        for line in reversed(lines):
+            if len(found) == count:
+                return found[::-1]
+            if (record := read(line)) is not None and wanted(record):
+                found.append(record)
+    return found[::-1]
 
 
 async def follow(state: Path, *, from_start: bool) -> AsyncIterator[Record]:

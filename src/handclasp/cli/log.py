@@ -26,7 +26,6 @@ def log(follow: bool, denied: bool, lines: int | None, json_: bool, directory: P
     A connection is shown when it ends. `claims` is what a certificate said that did not verify.
     """
     import asyncio
-    from collections import deque
 
     from handclasp.app import logs
     from handclasp.findings import Code, Refused
@@ -41,14 +40,16 @@ def log(follow: bool, denied: bool, lines: int | None, json_: bool, directory: P
     def show(record: Record) -> None:
         click.echo(json.dumps(record.as_json()) if json_ else _line(record))
 
+    def wanted(record: Record) -> bool:
+        return not (denied and record.accepted)
+
     limit = 10 if follow and lines is None else lines
-    chosen = (r for r in logs.records(state.path) if not (denied and r.accepted))
-    for record in chosen if limit is None else deque(chosen, maxlen=limit):
+    for record in filter(wanted, logs.records(state.path)) if limit is None else logs.newest(state.path, limit, wanted):
         show(record)
 
     async def go_on() -> None:
         async for record in logs.follow(state.path, from_start=False):
-            if not (denied and record.accepted):
+            if wanted(record):
                 show(record)
 
     if follow:
