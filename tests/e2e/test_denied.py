@@ -80,7 +80,7 @@ def test_an_upstream_that_is_down_is_named(own_lab: Laboratory) -> None:
 
 def test_accepted_calls_are_logged_with_their_rule(lab: Laboratory) -> None:
     """Time, address, identity, method, path without its query, rule and status."""
-    call(lab.port, lab.trust, lab.files("audit/nightly"), "GET", "/seen?token=secret")
+    call(lab.port, lab.trust, lab.files("audit/nightly"), "GET", "/seen?token=hunter2")
     record = lab.site.wait_for_log(path="/seen")
     assert (record["identity"], record["rule"], record["status"], record["code"]) == (
         "spiffe://example.org/audit/nightly",
@@ -88,7 +88,7 @@ def test_accepted_calls_are_logged_with_their_rule(lab: Laboratory) -> None:
         200,
         "OK",
     )
-    assert "secret" not in lab.site.run("log").stdout
+    assert "hunter2" not in lab.site.run("log").stdout
 
 
 def test_a_refused_handshake_is_logged(own_lab: Laboratory) -> None:

@@ -38,7 +38,7 @@ REPLIES = (
         Code.POLICY_NO_RULE_ALLOWS,
         "Forbidden",
         "The caller is known, but no rule of this service allows it this request.",
-        status=403,
+        when='response.code_details.startsWith("rbac_access_denied")',
     ),
     _Reply(
         Code.ROUTE_MISDIRECTED,
