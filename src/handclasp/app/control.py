@@ -38,6 +38,8 @@ class SettingsSource(Protocol):
 async def perform(state: StateDirectory, load: SettingsSource, operation: str, **arguments: object) -> dict[str, Any]:
     """Do one operation, wherever the writer of this state directory is. Raises Refused and InvalidSetting."""
     deadline = asyncio.get_running_loop().time() + _PATIENCE
+    if not state.exists():
+        load()  # what is wrong with it is said before anything is made
     while True:
         try:
             with state.lock():
@@ -65,7 +67,7 @@ async def _ask(state: StateDirectory, operation: str, arguments: Mapping[str, ob
     try:
         writer.write(json.dumps({"operation": operation, "arguments": arguments}).encode() + b"\n")
         await writer.drain()
-        line = await reader.readline()
+        line = await reader.read()  # to the end: an answer has no limit
     finally:
         writer.close()
     if not line:
@@ -110,7 +112,7 @@ async def _answer(site: Site, line: bytes) -> dict[str, object]:
     try:
         asked = json.loads(line)
         operation, arguments = OPERATIONS[asked["operation"]], dict(asked["arguments"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return _refusal(
             Refused(
                 Code.GATEWAY_BAD_REQUEST, "The operation cannot be read", "it is not known here", "Use one version."
@@ -122,6 +124,17 @@ async def _answer(site: Site, line: bytes) -> dict[str, object]:
         return _refusal(refused)
     except InvalidSetting as invalid:
         return {"invalid": {"path": invalid.path, "why": invalid.why, "allowed": invalid.allowed}}
+    except Exception:
+        # Answered, or the one who asks would ask again, and have done twice what is not to be.
+        _log.exception("the operation %s failed", asked["operation"])
+        return _refusal(
+            Refused(
+                Code.GATEWAY_OTHER,
+                "The operation failed",
+                "of a fault in Handclasp that has no message yet",
+                f"Its trace is in {site.state.log / 'handclasp.log'}: please report it.",
+            )
+        )
 
 
 def _refusal(refused: Refused) -> dict[str, object]:

@@ -29,6 +29,12 @@ class _Orders(BaseHTTPRequestHandler):
         2: {"id": 2, "item": "chair", "quantity": 4},
     }
     guard: ClassVar[threading.Lock] = threading.Lock()
+    _read = 0
+
+    def handle_one_request(self) -> None:
+        """A request of a connection: nothing of its body is read yet."""
+        self._read = 0
+        super().handle_one_request()
 
     def do_GET(self) -> None:
         """List the orders, show one, or show what the API was told about its caller."""
@@ -61,16 +67,27 @@ class _Orders(BaseHTTPRequestHandler):
     def _body(self) -> dict[str, object] | None:
         try:
             length = int(self.headers.get("content-length", "0"))
-            body = json.loads(self.rfile.read(length)) if length <= _MAX_BODY else None
+            if not 0 <= length <= _MAX_BODY:
+                return None
+            data = self.rfile.read(length)
+            self._read = length
+            body = json.loads(data)
         except ValueError:
             return None
         return body if isinstance(body, dict) else None
+
+    @property
+    def _unread(self) -> bool:
+        return "transfer-encoding" in self.headers or self.headers.get("content-length", "0") != str(self._read)
 
     def _answer(self, status: int, body: object) -> None:
         data = json.dumps(body).encode() + b"\n"
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(data)))
+        if self._unread:
+            # What is left of the body must not be taken for the next request of a connection that callers share.
+            self.send_header("connection", "close")
         self.end_headers()
         self.wfile.write(data)
 
@@ -89,12 +106,15 @@ class DemoApi:
         self._server = ThreadingHTTPServer(("127.0.0.1", port), _Orders)
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
+        self._serving = False
 
     def start(self) -> None:
         """Serve."""
+        self._serving = True
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
 
     def stop(self) -> None:
         """Stop serving and close the socket."""
-        self._server.shutdown()
+        if self._serving:
+            self._server.shutdown()  # waits for ever where nothing serves
         self._server.server_close()

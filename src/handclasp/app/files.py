@@ -12,13 +12,17 @@ def write(path: Path, data: bytes, mode: int) -> None:
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
-        os.fchmod(descriptor, mode)  # whatever the umask says
-        with os.fdopen(descriptor, "wb", closefd=False) as file:
-            file.write(data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    part.replace(path)
+        try:
+            os.fchmod(descriptor, mode)  # whatever the umask says
+            with os.fdopen(descriptor, "wb", closefd=False) as file:
+                file.write(data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     sync_directory(path.parent)
 
 

@@ -96,13 +96,9 @@ async def _may_write(perform: Perform, identity: SpiffeID, directory: Path) -> N
         raise unwritable(directory, error) from None
     try:
         fingerprint = pem.load_chain(chain)[0].fingerprint(SHA256()).hex()
-        known = (await perform("client.show", name=identity.path))["certificates"]
-    except Refused as refused:
-        if refused.code is not Code.REQUEST_IDENTITY_UNKNOWN:
-            raise
-        known, fingerprint = [], ""  # of an earlier authority: worthless here
     except (ValueError, x509.InvalidVersion):
         return  # no certificate: nothing that could be lost but the key beside it, which fits none
+    known = (await perform("client.list"))["clients"]  # of whomever: a key of another caller is not lost either
     if any(c["fingerprint"] == fingerprint and c["state"] == "valid" for c in known):
         raise Refused(
             Code.STATE_FILE_EXISTS,

@@ -65,20 +65,23 @@ async def follow(state: Path, *, from_start: bool) -> AsyncIterator[Record]:
     """Records as they are written, over rotations; first those of the current file if ``from_start``."""
     current = state / LOG_FILE
     while not current.exists():
+        from_start = True  # nothing in it is old
         await asyncio.sleep(_POLL)
     file = current.open(encoding="utf-8", errors="replace")
     try:
         if not from_start:
             file.seek(0, 2)
         rest = ""
+        moved = False
         while True:
             chunk = file.read(1 << 16)
             if not chunk:
-                if _moved(current, file.fileno()):
+                if moved:
                     file.close()
                     file = current.open(encoding="utf-8", errors="replace")
-                    continue
-                await asyncio.sleep(_POLL)
+                    rest, moved = "", False  # a line that the old file does not end is not of the new one
+                elif not (moved := _moved(current, file.fileno())):  # if so, once more: its end may have come since
+                    await asyncio.sleep(_POLL)
                 continue
             *lines, rest = (rest + chunk).split("\n")
             for line in lines:

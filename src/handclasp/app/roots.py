@@ -6,7 +6,7 @@ import ssl
 from pathlib import Path
 
 from handclasp.findings import Code, Refused
-from handclasp.pki.pem import load_chain
+from handclasp.pki.pem import load_chain, pem
 
 _SYSTEM = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine, Arch
@@ -35,7 +35,7 @@ def read_roots(named: Path | None, service: str) -> str:
         why = str(error)
     else:
         if certificates:
-            return data.decode("ascii", errors="replace")
+            return pem(*certificates).decode()  # and nothing else that is in the file, such as a key
         why = "it holds no PEM certificate"
     raise Refused(
         Code.CONFIG_NO_TRUST_ROOTS,

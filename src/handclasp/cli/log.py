@@ -61,7 +61,7 @@ def _line(record: Record) -> str:
     if record.kind == "connection":
         what = f"connection {record.tls or ''} to {record.sni or record.service or '-'}".replace("  ", " ")
     else:
-        what = f"{record.method} {record.host}{record.path or ''} {record.status}"
+        what = f"{record.method or '-'} {record.host or '-'}{record.path or ''} {record.status}"
     rule = f" (rule {record.rule})" if record.rule is not None else ""
     said = "ok" if record.accepted else str(record.code)
     # What comes from a caller is printed without its control characters: a log line must not speak to the terminal.

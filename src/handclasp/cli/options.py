@@ -75,7 +75,7 @@ class Duration(click.ParamType[float]):
         """Seconds."""
         if isinstance(value, int | float):
             return float(value)
-        match = re.fullmatch(r"(\d{1,9})([smhd])", str(value))
+        match = re.fullmatch(r"([0-9]{1,9})([smhd])", str(value))
         if match is None:
             self.fail(f"{value!r} is no length of time; write 90d, 12h, 30m or 45s", param, ctx)
         return float(int(match[1]) * self._units[match[2]])

@@ -44,6 +44,8 @@ CONNECTION_FORMAT = {
     "sni": "%REQUESTED_SERVER_NAME%",
     "fail": "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%",
     "closed": "%DOWNSTREAM_LOCAL_CLOSE_REASON%",
+    # Written if and only if the handshake was completed; a version and a cipher are known before.
+    "handshake": "%DOWNSTREAM_HANDSHAKE_DURATION%",
 }
 REQUEST_FORMAT = {
     "k": "request",
@@ -114,6 +116,7 @@ _HANDSHAKE = (
     ("CERTIFICATE_VERIFY_FAILED", Code.CLIENT_CHAIN_INVALID),
     ("NO_SHARED_GROUP", Code.TLS_NO_SHARED_GROUP),
     ("NO_SHARED_CIPHER", Code.TLS_NO_SHARED_CIPHER),
+    ("WRONG_CURVE", Code.TLS_NO_SHARED_GROUP),
     ("UNSUPPORTED_PROTOCOL", Code.TLS_VERSION_MISMATCH),
     ("NO_SUPPORTED_VERSIONS_ENABLED", Code.TLS_VERSION_MISMATCH),
     ("INAPPROPRIATE_FALLBACK", Code.TLS_VERSION_MISMATCH),
@@ -137,7 +140,7 @@ def read(line: str) -> Record | None:
     """The record of one line, or None for a line that is not whole (the last one, while Envoy writes it)."""
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(entry, dict):
         return None
@@ -177,19 +180,16 @@ def _connection(entry: dict[str, Any]) -> Record:
 
 
 def _connection_code(entry: dict[str, Any], failure: str | None, details: str | None, closed: str | None) -> Code:
-    if details == "filter_chain_not_found":
-        return Code.TLS_SNI_UNRECOGNIZED
+    if _number(entry, "handshake") is not None:
+        return Code.OK  # a failure of TLS after it is the end of a connection that was accepted
     if closed == "transport_socket_timeout":
         return Code.NET_HANDSHAKE_TIMEOUT
-    if failure is not None and not entry.get("tls"):
-        return next((code for fragment, code in _HANDSHAKE if fragment in failure), Code.GATEWAY_OTHER)
-    if failure is not None:
-        # The handshake had chosen a version; only a failure of verification or an alert of the peer counts then.
-        found = next((code for fragment, code in _HANDSHAKE if fragment in failure), None)
-        return found or Code.OK
-    if not entry.get("tls"):
-        return Code.NET_CLOSED_DURING_HANDSHAKE
-    return Code.OK
+    found = next((code for fragment, code in _HANDSHAKE if fragment in (failure or "")), None)
+    if found is not None:
+        return found
+    if details == "filter_chain_not_found":
+        return Code.TLS_SNI_UNRECOGNIZED
+    return Code.GATEWAY_OTHER if failure else Code.NET_CLOSED_DURING_HANDSHAKE
 
 
 def _request(entry: dict[str, Any]) -> Record:
@@ -226,7 +226,7 @@ def _request(entry: dict[str, Any]) -> Record:
 
 
 def _request_code(status: int, details: str, flags: list[str], upstream: str) -> Code:
-    if details == "via_upstream" or (status == 101 and not details):
+    if details == "via_upstream" or status == 101:
         return Code.OK
     if details == f"rbac_access_denied_matched_policy[{REVOKED}]":
         return Code.CLIENT_CERT_REVOKED
@@ -249,7 +249,7 @@ def _request_code(status: int, details: str, flags: list[str], upstream: str) ->
         return Code.UPSTREAM_RESET
     if "DC" in flags or status == 0:
         return Code.GATEWAY_CLIENT_GONE
-    if status == 400 or details.startswith(("http1.", "http2.")):
+    if "DPE" in flags or 400 <= status < 500 or details.startswith(("http1.", "http2.")):
         return Code.GATEWAY_BAD_REQUEST
     return Code.GATEWAY_OTHER if status >= 400 else Code.OK
 

@@ -17,6 +17,7 @@ from handclasp.dataplane.snapshot import CLUSTER, LISTENER, SECRET, TYPES, Resou
 
 _WILDCARD_TYPES = frozenset({CLUSTER, LISTENER})
 _REMOVED_LAST = frozenset({CLUSTER, SECRET})
+_UNKNOWN = ""  # the version of what a client has rejected, and of nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,8 @@ class Stream:
                 subscription.wildcard = True
             else:
                 subscription.names.add(name)
-                subscription.sent.pop(name, None)  # a fresh subscription is answered even if nothing changed
+                if name not in request.initial_versions:
+                    subscription.sent.pop(name, None)  # a fresh subscription is answered even if nothing changed
         for name in request.unsubscribe:
             if name == "*":
                 subscription.wildcard = False
@@ -120,19 +122,32 @@ class Stream:
                 break
         else:
             return
-        if request.error is not None:
-            names = tuple(r.name for r in response.resources) + response.removed
-            self.rejected[request.type_url] = Rejected(request.type_url, response.version, names, request.error)
+        if request.error is None:
+            return
+        # Whether the client holds these now is not known; but what a later response has replaced is of no account.
+        sent = subscription.sent
+        names = [r.name for r in response.resources if sent.get(r.name) == r.version]
+        names += [name for name in response.removed if name not in sent and subscription.wants(name)]
+        if names:
+            sent.update(dict.fromkeys(names, _UNKNOWN))
+            self.rejected[request.type_url] = Rejected(request.type_url, response.version, tuple(names), request.error)
 
     def _advance(self) -> list[Response]:
-        responses = [r for kind in TYPES if (r := self._changes(kind)) is not None]
-        if not responses and not any(s.waiting for s in self._subscriptions.values()):
-            responses = [r for kind in TYPES if (r := self._removals(kind)) is not None]
-        return responses
+        if self.rejected:
+            return []  # the client keeps what it had, whole, until there is another snapshot
+        for kind in TYPES:
+            response = self._changes(kind)
+            if response is not None:
+                return [response]
+            if kind in self._subscriptions and self._subscriptions[kind].waiting:
+                return []  # what refers to it goes out when it is acknowledged
+        if not all(kind in self._subscriptions for kind in TYPES):
+            return []  # a client that has just come back may hold routes that we do not know of yet
+        return [r for kind in TYPES if (r := self._removals(kind)) is not None]
 
     def _changes(self, kind: str) -> Response | None:
         subscription = self._subscriptions.get(kind)
-        if subscription is None or kind in self.rejected:
+        if subscription is None:
             return None
         there = self._snapshot.resources[kind]
         changed = tuple(
@@ -142,8 +157,6 @@ class Stream:
         return self._send(kind, changed, gone) if changed or gone else None
 
     def _removals(self, kind: str) -> Response | None:
-        if kind not in self._subscriptions or kind in self.rejected:
-            return None
         gone = self._gone(kind)
         return self._send(kind, (), gone) if gone else None
 

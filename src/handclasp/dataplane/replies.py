@@ -82,7 +82,7 @@ def local_replies() -> Body:
     return {
         "mappers": [{"filter": _filter(reply), "body_format_override": _format(reply)} for reply in REPLIES],
         "body_format": _format(
-            _Reply(Code.GATEWAY_BAD_REQUEST, "%RESPONSE_CODE%", "The gateway could not take this request.")
+            _Reply(Code.GATEWAY_BAD_REQUEST, "HTTP %RESPONSE_CODE%", "The gateway could not take this request.")
         ),
     }
 
