@@ -3,18 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up test lint bench check requirements clean
+.PHONY: up install test lint bench check requirements clean
 .DEFAULT_GOAL := up
 
 up: $(VENV)/.run ## Put the demo API behind mutual TLS
 	$(BIN)/handclasp up --demo
 
+install: $(VENV)/.run ## Set up, and start nothing
+
 test: $(VENV)/.dev ## Run the tests, against real servers
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter
-	$(BIN)/ruff format --check src tests bench
-	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench docs
+	$(BIN)/ruff check src tests bench docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -287,7 +287,7 @@ REQUESTS: dict[str, tuple[dict[str, object], Record]] = {
     ),
     "%2f": (
         {"details": "path_normalization_failed", "path": "/v1/a/b", "status": 400, "id": None},
-        answered(Code.ROUTE_PATH_REJECTED, 400, "path_normalization_failed", path="/v1/a/b", request_id=None),
+        answered(Code.ROUTE_PATH_REJECTED, 400, "path_normalization_failed", path=None, request_id=None),
     ),
     "upstream down": (
         {

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,9 @@ from handclasp.testing.site import COMMAND, RunningSite, free_port, handclasp, i
 from handclasp.testing.upstream import EchoApi
 
 
-def refused(directory: Path, *arguments: str) -> str:
+def refused(directory: Path, *arguments: str, **more: Any) -> str:
     """Run a command that must be refused: exit 2, no traceback; returns what it said."""
-    done = handclasp(directory, *arguments, check=False)
+    done = handclasp(directory, *arguments, check=False, **more)
     assert (done.returncode, "Traceback" in done.stderr, done.stdout) == (2, False, ""), done
     return done.stderr
 
@@ -215,3 +216,26 @@ def test_a_deep_state_directory_works(tmp_path: Path) -> None:
     with RunningSite(deep, "--demo", "--listen", f"127.0.0.1:{free_port()}") as site:
         site.run("client", "add", "other")
         assert site.json("status")["gateway"]["live"] is True
+
+
+def test_a_broken_settings_file_keeps_nobody_in(tmp_path: Path) -> None:
+    """With no `up` and settings that cannot be read, a caller can still be listed and revoked."""
+    port = free_port()
+    with EchoApi() as api:
+        (tmp_path / "handclasp.yaml").write_text(good(port, api.url))
+        with RunningSite(tmp_path):
+            pass
+        (tmp_path / "handclasp.yaml").write_text("x: [")
+        handclasp(tmp_path, "client", "revoke", "first")
+        assert "revoked" in handclasp(tmp_path, "client", "list").stdout
+        assert "handclasp.yaml:2:1:" in refused(tmp_path, "client", "add", "second")
+        (tmp_path / "handclasp.yaml").write_text(good(port, api.url))
+        with RunningSite(tmp_path) as site, pytest.raises(OSError):
+            call(port, site.client("first"), site.client("first"), "GET", "/")
+
+
+def test_a_passphrase_without_a_terminal_is_asked_of_a_file(tmp_path: Path) -> None:
+    """--p12 in a script names the option and the variable, and makes nothing."""
+    (tmp_path / "handclasp.yaml").write_text(good(free_port()))
+    assert "--p12-password-file" in refused(tmp_path, "client", "add", "one", "--p12", stdin=subprocess.DEVNULL)
+    assert list(tmp_path.rglob("key.pem")) == []

@@ -207,7 +207,7 @@ def test_danger_13_a_dns_name_does_not_pass_for_a_spiffe_id(own_lab: Laboratory)
 
 
 def test_danger_14_an_upstream_of_another_authority_is_not_talked_to(own_lab: Laboratory) -> None:
-    """An https upstream that does not verify answers 503, never its content (see test_upstreams for the rest)."""
+    """An https upstream that does not verify answers 503, never its content."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     gateway = own_lab.site.state / "gateway" / "alone"
     context.load_cert_chain(gateway / CHAIN, gateway / KEY)  # of our own authority, which the system does not know

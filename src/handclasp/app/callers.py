@@ -35,7 +35,7 @@ _REASONS = {
 
 async def add(site: Site, *, name: str, csr: str, dns: list[str], seconds: float | None) -> Json:
     """A certificate for a caller's key. Further ones for the same name are further copies of one identity."""
-    identity = identity_named(site.settings.trust_domain, name)
+    identity = identity_named(site.authority.hierarchy.trust_domain, name)
     names = Names(spiffe_id=identity, dns=tuple(dns_name(text) for text in dns), ips=())
     issued = await issue(
         site.authority,
@@ -54,7 +54,7 @@ async def renew(site: Site, *, name: str, csr: str, seconds: float | None) -> Js
     """A new certificate with the names of the newest one that is neither revoked nor expired."""
     issued = await renew_certificate(
         site.authority,
-        identity_named(site.settings.trust_domain, name),
+        identity_named(site.authority.hierarchy.trust_domain, name),
         request=request.parse(csr.encode()),
         now=ambient.now(),
         serial=ambient.new_serial(),
@@ -65,7 +65,7 @@ async def renew(site: Site, *, name: str, csr: str, seconds: float | None) -> Js
 
 async def revoke(site: Site, *, name: str, reason: str) -> Json:
     """Revoke every unexpired certificate of the identity, and tell the gateway before answering."""
-    identity = identity_named(site.settings.trust_domain, name)
+    identity = identity_named(site.authority.hierarchy.trust_domain, name)
     held = await site.authority.ledger.certificates(identity=str(identity), profile=CLIENT.name)
     if not held:
         raise _unknown(identity)
@@ -88,7 +88,7 @@ async def listing(site: Site) -> Json:
 
 async def show(site: Site, *, name: str) -> Json:
     """The certificates of one caller."""
-    identity = identity_named(site.settings.trust_domain, name)
+    identity = identity_named(site.authority.hierarchy.trust_domain, name)
     records = await site.authority.ledger.certificates(identity=str(identity), profile=CLIENT.name)
     shown = [_summary(r) for r in records if r.state is not CertificateState.INTENDED]
     if not shown:

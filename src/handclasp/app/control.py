@@ -47,7 +47,7 @@ async def perform(state: StateDirectory, load: SettingsSource, operation: str, *
                 from handclasp.app.operations import OPERATIONS
                 from handclasp.app.site import open_site
 
-                async with open_site(state, load()) as site:
+                async with open_site(state, _settings(load, operation)) as site:
                     return await OPERATIONS[operation](site, **arguments)
         except Refused as refused:
             if refused.code is not Code.STATE_IN_USE:
@@ -59,6 +59,21 @@ async def perform(state: StateDirectory, load: SettingsSource, operation: str, *
                 if asyncio.get_running_loop().time() > deadline:
                     raise refused from None
                 await asyncio.sleep(0.05)
+
+
+_NEED_NO_SETTINGS = frozenset({"client.list", "client.show", "client.revoke"})
+
+
+def _settings(load: SettingsSource, operation: str) -> Settings | None:
+    """The settings; None where they cannot be used but are not needed: a broken file must not keep a caller in."""
+    from handclasp.app.settings import SettingsError
+
+    try:
+        return load()
+    except (SettingsError, Refused):
+        if operation in _NEED_NO_SETTINGS:
+            return None
+        raise
 
 
 async def _ask(state: StateDirectory, operation: str, arguments: Mapping[str, object]) -> dict[str, Any]:

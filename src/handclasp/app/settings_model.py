@@ -254,7 +254,7 @@ class ServiceModel(_Model):
     ] = Field(
         default="none",
         description="full: the answer to a denied caller says which rules there are and why none allows. "
-        "The log says it always.",
+        "The operator asks `handclasp can`.",
         examples=["full"],
     )
     rules: Annotated[list[RuleModel], _Several(list, "a list of rules (allow, methods, paths)", True)] = Field(

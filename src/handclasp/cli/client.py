@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,6 +199,10 @@ def _passphrase(p12: bool, file: Any) -> bytes | None:
         passphrase: bytes = file.readline().rstrip(b"\r\n")
     elif _PASSWORD in os.environ:
         passphrase = os.environ[_PASSWORD].encode()
+    elif not sys.stdin.isatty():
+        raise click.UsageError(
+            f"There is no terminal to ask for a passphrase at. Use --p12-password-file or {_PASSWORD}."
+        )
     else:
         passphrase = click.prompt("Passphrase of identity.p12", hide_input=True, confirmation_prompt=True).encode()
     if not passphrase:

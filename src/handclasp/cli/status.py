@@ -55,7 +55,8 @@ def _text(told: dict[str, Any]) -> str:
         )
     lines += [
         "",
-        f"Callers     {clients['valid']} valid, {clients['expired']} expired, {clients['revoked']} revoked",
+        "Callers     certificates: "
+        f"{clients['valid']} valid, {clients['expired']} expired, {clients['revoked']} revoked",
     ]
     lines += [f"            to renew soon: {identity}" for identity in told["clients_to_renew"]]
     lines.append("")

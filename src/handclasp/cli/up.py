@@ -39,12 +39,14 @@ def up(
     """
     import asyncio
     import logging
+    import os
 
     from handclasp.app.serve import UpOptions
     from handclasp.app.serve import up as run
 
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     logging.getLogger("handclasp").setLevel(logging.INFO)
+    os.umask(0o077)  # what is written without a mode of its own, such as logs, is for its owner alone
     options = UpOptions(
         state=state_of(directory),
         config=config_path,

@@ -214,7 +214,8 @@ def _request(entry: dict[str, Any]) -> Record:
         tls=_text(entry, "tls"),
         method=_text(entry, "method"),
         host=_text(entry, "host"),
-        path=_text(entry, "path"),
+        # Envoy has decoded it half by then: it would show an innocent path.
+        path=_text(entry, "path") if details != "path_normalization_failed" else None,
         protocol=_text(entry, "proto"),
         status=status,
         rule=int(rule[1]) if rule and not details.startswith("rbac_") else None,

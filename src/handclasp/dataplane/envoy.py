@@ -36,6 +36,7 @@ _FIRST_BACKOFF, _LAST_BACKOFF, _STABLE = 0.1, 5.0, 30.0
 # goes on that nobody can tell of a revocation. Not a preexec_fn, which is not safe in a process with threads.
 _WRAPPER: Final = """
 import ctypes, os, signal, sys
+os.umask(0o077)
 parent = int(sys.argv[1])
 if sys.platform.startswith("linux"):
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)

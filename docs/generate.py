@@ -1,0 +1,129 @@
+"""Writes the parts of reference.md that the code knows: commands, settings and codes. Run it after changing them.
+
+    python docs/generate.py
+
+tests/docs/test_docs.py fails where the file is not what this would write.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from handclasp.app import settings
+from handclasp.cli.main import handclasp
+from handclasp.findings import CATALOGUE
+
+REFERENCE = Path(__file__).with_name("reference.md")
+
+
+def generated(text: str) -> str:
+    """The text with each part between its two marks written anew."""
+    for name, write in (("commands", commands), ("settings", keys), ("codes", codes)):
+        begin, end = f"<!-- {name}: written by docs/generate.py -->\n", f"<!-- end of {name} -->\n"
+        text, count = re.subn(
+            re.escape(begin) + ".*?" + re.escape(end),
+            _writer(begin + "\n" + write() + "\n" + end),
+            text,
+            flags=re.DOTALL,
+        )
+        if count != 1:
+            raise ValueError(f"{count} parts named {name}")
+    return text
+
+
+def _writer(new: str) -> Callable[[re.Match[str]], str]:
+    return lambda _: new
+
+
+def commands() -> str:
+    """Each command with its arguments, what it does, and its options."""
+    parts = []
+    for path, command in each_command(handclasp, "handclasp"):
+        arguments = " ".join(
+            p.make_metavar(click.Context(command)) for p in command.params if p.param_type_name == "argument"
+        )
+        parts.append(f"### {path}\n\n    {path} {arguments}".rstrip() + f"\n\n{_prose(command.help or '')}\n")
+        rows = [option for option in command.params if isinstance(option, click.Option)]
+        if rows:
+            parts.append("| option | meaning |\n|---|---|")
+            parts += [f"| {_option(option)} | {_cell(_meaning(option))} |" for option in rows]
+            parts.append("")
+    return "\n".join(parts)
+
+
+def each_command(group: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command that does something, with the words that call it."""
+    if isinstance(group, click.Group):
+        for name, command in sorted(group.commands.items()):
+            yield from each_command(command, f"{path} {name}")
+    else:
+        yield path, group
+
+
+def keys() -> str:
+    """Each setting with its default and meaning."""
+    schema = settings.schema()
+    lines = ["| setting | default | meaning |", "|---|---|---|"]
+    lines += [f"| `{path}` | {default} | {_cell(meaning)} |" for path, default, meaning in each_key(schema, schema, "")]
+    return "\n".join(lines) + "\n"
+
+
+def each_key(schema: dict[str, Any], at: dict[str, Any], path: str) -> Iterator[tuple[str, str, str]]:
+    """Every setting: its path, its default and what it means."""
+    for name, setting in at["properties"].items():
+        here = f"{path}{name}"
+        if "default" in setting and setting["default"] not in ([], {}):
+            default = f"`{setting['default']}`"
+        else:
+            default = "required" if name in at.get("required", ()) else "none"
+        yield here, default, setting["description"]
+        if (below := _below(setting)) is not None:
+            inner = schema["$defs"][below.rpartition("/")[2]]
+            infix = {"services": ".NAME.", "rules": "[]."}.get(name, ".")
+            yield from each_key(schema, inner, here + infix)
+
+
+def _below(setting: dict[str, Any]) -> str | None:
+    found = re.search(r"'\$ref': '([^']+)'", str(setting))
+    return found[1] if found else None
+
+
+def codes() -> str:
+    """The catalogue."""
+    lines = ["| code | meaning | what to do |", "|---|---|---|"]
+    lines += [f"| `{code}` | {_cell(entry.meaning)} | {_cell(entry.remedy)} |" for code, entry in CATALOGUE.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _option(option: click.Option) -> str:
+    names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+    if option.is_flag:
+        return names
+    return f"{names} {_cell(option.make_metavar(click.Context(handclasp)))}"
+
+
+def _meaning(option: click.Option) -> str:
+    said = option.help or ""
+    if option.envvar:
+        said += f" Also `{option.envvar}` in the environment."
+    if option.show_default:
+        said += f" Default: `{option.default}`."
+    return said.strip().replace("  [", " [")
+
+
+def _prose(text: str) -> str:
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+
+
+def _cell(text: str) -> str:
+    """Text for a table: a bar would end the cell, an asterisk or an angle bracket would be markup."""
+    return re.sub(r"([|*<>])", r"\\\1", text)
+
+
+if __name__ == "__main__":
+    REFERENCE.write_text(generated(REFERENCE.read_text()))
