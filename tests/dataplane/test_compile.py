@@ -97,11 +97,7 @@ def test_a_rule_is_compiled_whole(service: MakeService, intent: MakeIntent) -> N
     policies = own(compile_intent(intent(service())))["typed_per_filter_config"][RBAC]["rbac"]["rules"]["policies"]
     principal = {
         "@type": "type.googleapis.com/envoy.extensions.rbac.principals.mtls_authenticated.v3.Config",
-        "any_validated_client_certificate": True,
-    }
-    validated = {"custom": {"name": "envoy.rbac.principals.mtls_authenticated", "typed_config": principal}}
-    named = {
-        "filter_state": {"key": "handclasp.peer.identity", "string_match": {"exact": "spiffe://example.org/alice"}}
+        "san_matcher": {"san_type": "URI", "matcher": {"exact": "spiffe://example.org/alice"}},
     }
     assert policies["rule-001"] == {
         "permissions": [
@@ -114,7 +110,7 @@ def test_a_rule_is_compiled_whole(service: MakeService, intent: MakeIntent) -> N
                 }
             }
         ],
-        "principals": [{"and_ids": {"ids": [named, validated]}}],
+        "principals": [{"custom": {"name": "envoy.rbac.principals.mtls_authenticated", "typed_config": principal}}],
     }
     assert policies["rule-002"]["permissions"] == [{"any": True}]
 

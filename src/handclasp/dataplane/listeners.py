@@ -11,7 +11,7 @@ from handclasp.dataplane.accesslog import CONNECTION_FORMAT, LOG_FILE, REQUEST_F
 from handclasp.dataplane.envoy_types import AEAD_CIPHERS, TYPE, is_address
 from handclasp.dataplane.intent import Service
 from handclasp.dataplane.replies import local_replies
-from handclasp.dataplane.routes import CLIENT_CERT, FINGERPRINT, IDENTITY, REVOCATION, RULES
+from handclasp.dataplane.routes import CLIENT_CERT, FINGERPRINT, REVOCATION, RULES
 from handclasp.dataplane.snapshot import Body
 
 CLIENTS = "clients"
@@ -85,7 +85,7 @@ def _chain(service: Service, *, alone: bool) -> Body:
         "name": service.name,
         "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": _tls(service)},
         "transport_socket_connect_timeout": "10s",
-        "filters": [_keep_peer(), _http(service)] if _proved(service) else [_http(service)],
+        "filters": [_keep_fingerprint(), _http(service)] if _proved(service) else [_http(service)],
     }
     if not takes_the_rest:
         chain["filter_chain_match"] = {"server_names": list(service.hosts)}
@@ -120,13 +120,12 @@ def _tls(service: Service) -> Body:
     return context
 
 
-def _keep_peer() -> Body:
-    """Keep the proved certificate's digest and URI name once a connection, for the deny map and the rules.
+def _keep_fingerprint() -> Body:
+    """Keep the proved certificate's digest once a connection, for the deny map of each request.
 
-    As a TypedStruct, since xds-protos 1.85 does not know the field that runs after the handshake; before it, both
-    would be empty.
+    As a TypedStruct, since xds-protos 1.85 does not know the field that runs after the handshake; before it, the
+    digest would be empty.
     """
-    kept = {FINGERPRINT: "%DOWNSTREAM_PEER_FINGERPRINT_256%", IDENTITY: "%DOWNSTREAM_PEER_URI_SAN%"}
     return {
         "name": "envoy.filters.network.set_filter_state",
         "typed_config": {
@@ -135,11 +134,10 @@ def _keep_peer() -> Body:
             "value": {
                 "on_downstream_tls_handshake": [
                     {
-                        "object_key": key,
+                        "object_key": FINGERPRINT,
                         "factory_key": "envoy.string",
-                        "format_string": {"text_format_source": {"inline_string": value}},
+                        "format_string": {"text_format_source": {"inline_string": "%DOWNSTREAM_PEER_FINGERPRINT_256%"}},
                     }
-                    for key, value in kept.items()
                 ]
             },
         },
