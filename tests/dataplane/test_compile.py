@@ -99,13 +99,14 @@ def test_a_rule_is_compiled_whole(service: MakeService, intent: MakeIntent) -> N
         "@type": "type.googleapis.com/envoy.extensions.rbac.principals.mtls_authenticated.v3.Config",
         "san_matcher": {"san_type": "URI", "matcher": {"exact": "spiffe://example.org/alice"}},
     }
+    below = [{"url_path": {"path": {"exact": "/v1"}}}, {"url_path": {"path": {"prefix": "/v1/"}}}]
     assert policies["rule-001"] == {
         "permissions": [
             {
                 "and_rules": {
                     "rules": [
                         {"header": {"name": ":method", "string_match": {"exact": "GET"}}},
-                        {"url_path": {"path": {"safe_regex": {"regex": "/v1(?:/[^/]*)*"}}}},
+                        {"or_rules": {"rules": below}},
                     ]
                 }
             }
@@ -125,16 +126,19 @@ def test_dangers_1_and_13_no_principal_without_a_typed_name(
 
 
 def test_danger_2_no_prefix_path_rule(service: MakeService, intent: MakeIntent) -> None:
-    """Paths are compared whole; the only prefix is that of the one route, `/`."""
+    """A path and all below it is an exact path and a prefix that ends in a slash: whole segments only."""
     config = own(compile_intent(intent(service())))
-    assert "prefix" not in set(keys_of(config["typed_per_filter_config"]))
+    (permission,) = config["typed_per_filter_config"][RBAC]["rbac"]["rules"]["policies"]["rule-001"]["permissions"]
+    paths = permission["and_rules"]["rules"][1]["or_rules"]["rules"]
+    assert [p["url_path"]["path"] for p in paths] == [{"exact": "/v1"}, {"prefix": "/v1/"}]
 
 
 def test_anyone(service: MakeService, intent: MakeIntent) -> None:
     """`anyone` is any principal, held to the paths all the same."""
     rules = own(compile_intent(intent(service(required=False))))["typed_per_filter_config"][RBAC]["rbac"]["rules"]
     either = [
-        {"url_path": {"path": {"safe_regex": {"regex": "/v1(?:/[^/]*)*"}}}},
+        {"url_path": {"path": {"exact": "/v1"}}},
+        {"url_path": {"path": {"prefix": "/v1/"}}},
         {"url_path": {"path": {"exact": "/health"}}},
     ]
     policy = {"permissions": [{"or_rules": {"rules": either}}], "principals": [{"any": True}]}

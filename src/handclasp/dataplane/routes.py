@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from ipaddress import IPv6Address, ip_address
 
 from handclasp.access.path import AMBIGUOUS
-from handclasp.access.pattern import IdentityPattern, PathPattern
+from handclasp.access.pattern import ANY_NUMBER, ONE, IdentityPattern, PathPattern
 from handclasp.access.policy import Anyone, Rule
 from handclasp.dataplane.envoy_types import TYPE
 from handclasp.dataplane.intent import Fingerprint256, Service
@@ -110,7 +110,8 @@ def _policy(rule: Rule) -> Body:
         exact = [{"header": {"name": ":method", "string_match": {"exact": m}}} for m in sorted(rule.methods)]
         every.append(_any_of(exact))
     if rule.paths is not None:
-        every.append(_any_of([{"url_path": {"path": _matcher(path)}} for path in rule.paths]))
+        matchers = [matcher for path in rule.paths for matcher in _path_matchers(path)]
+        every.append(_any_of([{"url_path": {"path": matcher}} for matcher in matchers]))
     if not every:
         permission: Body = {"any": True}
     elif len(every) == 1:
@@ -137,6 +138,18 @@ def _principal(caller: IdentityPattern) -> Body:
             },
         }
     }
+
+
+def _path_matchers(path: PathPattern) -> list[Body]:
+    """A path and all below it as two comparisons of text, which cost less than the regex that says the same.
+
+    The prefix ends in a slash: it is one of whole segments (danger 2).
+    """
+    *head, last = path.segments
+    if last != ANY_NUMBER or {ONE, ANY_NUMBER} & set(head):
+        return [_matcher(path)]
+    above = "".join(f"/{segment}" for segment in head)
+    return [*([{"exact": above}] if above else []), {"prefix": f"{above}/"}]
 
 
 def _matcher(pattern: IdentityPattern | PathPattern) -> Body:
