@@ -402,5 +402,5 @@ def test_durations(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("text", ["", "90", "d", "1.5d", "-1d", "90 d", "90D", "\N{ARABIC-INDIC DIGIT NINE}d", "1d\n"])
 def test_no_durations(text: str) -> None:
     """Anything else is an error that shows how."""
-    with pytest.raises(click.BadParameter, match="write 90d, 12h, 30m or 45s"):
+    with pytest.raises(click.BadParameter, match="as in 90d, 12h, 30m or 10s"):
         Duration().convert(text, None, None)

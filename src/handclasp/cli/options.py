@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -69,13 +68,13 @@ class Duration(click.ParamType[float]):
     """A length of time such as 90d, 12h, 30m or 45s, as seconds."""
 
     name = "duration"
-    _units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Seconds."""
-        if isinstance(value, int | float):
-            return float(value)
-        match = re.fullmatch(r"([0-9]{1,9})([smhd])", str(value))
-        if match is None:
-            self.fail(f"{value!r} is no length of time; write 90d, 12h, 30m or 45s", param, ctx)
-        return float(int(match[1]) * self._units[match[2]])
+        from handclasp.app.duration import parse_duration
+        from handclasp.findings import InvalidSetting
+
+        try:
+            return parse_duration(str(value)).total_seconds()
+        except InvalidSetting as error:
+            self.fail(f"{error.why}; allowed: {error.allowed}", param, ctx)

@@ -13,14 +13,6 @@ def pem(*certificates: x509.Certificate) -> bytes:
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
 
 
-def load_der(data: bytes) -> x509.Certificate:
-    """The one certificate in DER, as the ledger keeps it. Raises InvalidSetting."""
-    try:
-        return x509.load_der_x509_certificate(data)
-    except (ValueError, x509.InvalidVersion) as error:
-        raise InvalidSetting("", "it is no certificate that can be read", "a certificate in DER") from error
-
-
 def load_chain(data: bytes) -> tuple[x509.Certificate, ...]:
     """The certificates of a PEM file in its order, at least one. Raises InvalidSetting."""
     allowed = "one or more certificates in PEM (-----BEGIN CERTIFICATE-----)"

@@ -82,5 +82,5 @@ def _tables(connection: sa.Connection) -> set[str]:
 def _revision(connection: sa.Connection, tables: set[str]) -> str | None:
     if _VERSION_TABLE not in tables:
         return None
-    found = connection.exec_driver_sql(f"SELECT version_num FROM {_VERSION_TABLE}").scalar()  # noqa: S608
+    found = connection.exec_driver_sql(f"SELECT version_num FROM {_VERSION_TABLE}").scalar()  # noqa: S608 - a constant name
     return None if found is None else str(found)
