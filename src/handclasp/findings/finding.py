@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from handclasp.findings.catalogue import Code
+from handclasp.findings.codes import Code
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,137 @@
+"""Entries for what happens at the gateway: the handshake and the request."""
+
+from __future__ import annotations
+
+from handclasp.findings.codes import Code, Entry
+
+
+def entries() -> dict[Code, Entry]:
+    """Code by code."""
+    c = Code
+    return {
+        c.OK: Entry("Accepted.", "Nothing."),
+        c.CLIENT_CERT_MISSING: Entry(
+            "The caller sent no certificate, and this service requires one.",
+            "Give the caller a certificate: handclasp client add NAME, then curl --cert and --key.",
+        ),
+        c.CLIENT_CERT_UNKNOWN_CA: Entry(
+            "The caller's certificate was not issued by this gateway's authority.",
+            "Issue the caller a certificate here: handclasp client add NAME.",
+        ),
+        c.CLIENT_CERT_SELF_SIGNED: Entry(
+            "The caller's certificate is self-signed.",
+            "Issue the caller a certificate here: handclasp client add NAME.",
+        ),
+        c.CLIENT_CERT_EXPIRED: Entry(
+            "The caller's certificate has expired.",
+            "Renew it: handclasp client renew NAME, and give the caller the new chain.",
+        ),
+        c.CLIENT_CERT_NOT_YET_VALID: Entry(
+            "The caller's certificate is not valid yet.",
+            "Compare the clocks of the gateway and of the machine that issued the certificate.",
+        ),
+        c.CLIENT_CERT_WRONG_EKU: Entry(
+            "The caller's certificate is not meant for clients (its extended key usage lacks clientAuth).",
+            "A server certificate was sent. Use one made by: handclasp client add NAME.",
+        ),
+        c.CLIENT_CERT_REVOKED: Entry(
+            "The caller's certificate was revoked.",
+            "If the caller should have access again: handclasp client add NAME.",
+        ),
+        c.CLIENT_CHAIN_INVALID: Entry(
+            "The caller's certificate chain does not verify.",
+            "Send the chain that handclasp wrote (chain.pem), unchanged.",
+        ),
+        c.CLIENT_CHAIN_TOO_DEEP: Entry(
+            "The caller's certificate chain is too long.",
+            "Send only the caller's certificate and its issuing authority (chain.pem).",
+        ),
+        c.CLIENT_IDENTITY_NOT_ALLOWED: Entry(
+            "The caller's certificate names no identity of this trust domain.",
+            "Issue a certificate with a SPIFFE ID here: handclasp client add NAME.",
+        ),
+        c.SERVER_CERT_UNKNOWN_CA: Entry(
+            "The caller ended the handshake; most often it does not trust the gateway's certificate.",
+            "Give the caller this gateway's trust bundle (bundle.pem): curl --cacert bundle.pem.",
+        ),
+        c.SERVER_CRL_EXPIRED: Entry(
+            "The gateway's own revocation list has expired, so it refuses every caller.",
+            "Start handclasp up: it signs a fresh list. Check that the issuing key is in place.",
+        ),
+        c.SERVER_CRL_MISSING: Entry(
+            "The gateway has no revocation list of the authority that issued this certificate.",
+            "Start handclasp up: it signs one. Check that the issuing key is in place.",
+        ),
+        c.TLS_VERSION_MISMATCH: Entry(
+            "The caller speaks no TLS version that the gateway accepts (1.2 and 1.3).",
+            "Upgrade the caller's TLS library, or allow TLS 1.2 or 1.3 in its settings.",
+        ),
+        c.TLS_NO_SHARED_CIPHER: Entry(
+            "The caller offers no cipher that the gateway accepts (AEAD ciphers with ECDHE only).",
+            "Allow ECDHE with AES-GCM or ChaCha20-Poly1305 in the caller's settings.",
+        ),
+        c.TLS_NO_SHARED_GROUP: Entry(
+            "The caller offers no key-exchange group that the gateway accepts.",
+            "Allow X25519 or P-256 in the caller's settings.",
+        ),
+        c.TLS_SNI_UNRECOGNIZED: Entry(
+            "The caller asked for a host name (SNI) that no service on this port has, or for none.",
+            "Call the service by one of its hosts, or add the name to its hosts in handclasp.yaml.",
+        ),
+        c.PROTO_PLAIN_HTTP_TO_TLS: Entry(
+            "The caller spoke plain HTTP to a TLS port.",
+            "Call https:// instead of http://.",
+        ),
+        c.PROTO_NOT_TLS: Entry(
+            "What the caller sent is not TLS.",
+            "Check which program calls this port.",
+        ),
+        c.NET_CLOSED_DURING_HANDSHAKE: Entry(
+            "The caller closed the connection before the handshake was done.",
+            "A port scan or a TCP health check does this; if it was a real caller, look at its own log.",
+        ),
+        c.NET_HANDSHAKE_TIMEOUT: Entry(
+            "The caller did not finish the handshake in time.",
+            "Look for a slow or blocked network between the caller and the gateway.",
+        ),
+        c.POLICY_NO_RULE_ALLOWS: Entry(
+            "The caller is known, but no rule of the service allows this request.",
+            "Ask: handclasp can CALLER METHOD PATH. To allow it, add a rule in handclasp.yaml.",
+        ),
+        c.ROUTE_MISDIRECTED: Entry(
+            "The Host of the request does not belong to the service that the connection was made for.",
+            "Open a connection of its own for that host, or add the name to the service's hosts.",
+        ),
+        c.ROUTE_PATH_REJECTED: Entry(
+            "The path can be read in two ways (an encoded slash, a NUL, a fragment, a dot segment with parameters).",
+            "Send the path without %2F, %5C, %00, # and segments such as ..;x.",
+        ),
+        c.UPSTREAM_UNREACHABLE: Entry(
+            "The API behind the gateway could not be reached.",
+            "Start the API, or correct the service's upstream in handclasp.yaml.",
+        ),
+        c.UPSTREAM_UNTRUSTED: Entry(
+            "The API's own certificate did not verify, so the gateway did not talk to it.",
+            "Name the API's authority with upstream_ca, or correct the host in upstream.",
+        ),
+        c.UPSTREAM_RESET: Entry(
+            "The API broke off the connection before it answered.",
+            "Look at the API's own log at this time.",
+        ),
+        c.UPSTREAM_TIMEOUT: Entry(
+            "The API did not answer in time.",
+            "Look at the API's own log at this time.",
+        ),
+        c.GATEWAY_BAD_REQUEST: Entry(
+            "The request is not valid HTTP, or larger than the gateway accepts.",
+            "Look at what the caller sends.",
+        ),
+        c.GATEWAY_CLIENT_GONE: Entry(
+            "The caller went away before the answer was complete.",
+            "Nothing here; the caller may have a timeout of its own.",
+        ),
+        c.GATEWAY_OTHER: Entry(
+            "The gateway answered by itself, for a reason that has no code yet.",
+            "Read the reason beside it, and please report it.",
+        ),
+    }
