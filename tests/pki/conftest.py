@@ -1,15 +1,20 @@
-"""An authority made in memory: a root, an issuing CA and one leaf key, for all tests of this folder."""
+"""An authority made in memory: a root, an issuing CA and one leaf key, for all tests of this folder; and one key of
+each kind."""
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from handclasp.pki import issue, keys
+from handclasp.pki import issue, keys, pem
 from handclasp.pki.issue import Names
 from handclasp.pki.keys import KeyType, PrivateKey
 from handclasp.pki.profile import CLIENT, ISSUING, ROOT, SERVER, Profile
@@ -63,6 +68,33 @@ def issued(
         now=NOW,
     )
     return issue.assemble(prepared, keys.sign(signer, prepared.tbs))
+
+
+@cache
+def _key_of(kind: KeyType) -> PrivateKey:
+    return keys.generate(kind)
+
+
+@pytest.fixture(scope="session")
+def key_of() -> Callable[[KeyType], PrivateKey]:
+    """One key of each kind, made when it is first asked for: large RSA keys take seconds."""
+    return _key_of
+
+
+@pytest.fixture(scope="session")
+def openssl_verify(family: Family) -> Callable[..., tuple[int, str]]:
+    """openssl verify, strict, of a leaf below an issuing CA below the root: its exit code and output."""
+
+    def run(leaf: x509.Certificate, issuing: x509.Certificate, purpose: str, directory: Path) -> tuple[int, str]:
+        files = {"root.pem": family.root, "issuing.pem": issuing, "leaf.pem": leaf}
+        for file, certificate in files.items():
+            (directory / file).write_bytes(pem.pem(certificate))
+        command = ["openssl", "verify", "-x509_strict", "-purpose", purpose, "-attime", str(int(NOW.timestamp()))]
+        command += ["-CAfile", "root.pem", "-untrusted", "issuing.pem", "leaf.pem"]
+        done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    return run
 
 
 @pytest.fixture(scope="session")

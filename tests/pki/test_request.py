@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed448
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
 from handclasp.findings import Code, Refused
 from handclasp.pki import der, keys, request
-from handclasp.pki.keys import KeyType
+from handclasp.pki.keys import KeyType, PrivateKey
 from handclasp.pki.spiffe import SpiffeID
+from handclasp.pki.wishes import Wishes
 
 CHECKOUT = SpiffeID.parse("spiffe://example.org/checkout")
 KEY = ec.derive_private_key(11, ec.SECP256R1())
+KeyOf = Callable[[KeyType], PrivateKey]
+WISHED = Wishes(spiffe=(str(CHECKOUT),), common_name="checkout")
 PEM = request.create(KEY, CHECKOUT)
 DER = x509.load_pem_x509_csr(PEM).public_bytes(Encoding.DER)
-PARSE_CODES = {Code.REQUEST_MALFORMED, Code.REQUEST_BAD_SIGNATURE, Code.REQUEST_KEY_NOT_ALLOWED}
+PARSE_CODES = {
+    Code.REQUEST_MALFORMED,
+    Code.REQUEST_BAD_SIGNATURE,
+    Code.REQUEST_KEY_NOT_ALLOWED,
+    Code.REQUEST_KEY_WEAK,
+    Code.REQUEST_SIGNATURE_WEAK,
+}
 
 
 @pytest.mark.parametrize("kind", list(KeyType))
-def test_a_request_of_our_own_is_read(kind: KeyType) -> None:
+def test_a_request_of_our_own_is_read(kind: KeyType, key_of: KeyOf) -> None:
     """parse() gives the key of what create() made."""
-    key = keys.generate(kind)
+    key = key_of(kind)
     parsed = request.parse(request.create(key, CHECKOUT))
-    assert (parsed.public_key, parsed.key_type) == (key.public_key(), kind)
+    assert (parsed.public_key, parsed.key_type, parsed.wishes) == (key.public_key(), kind, WISHED)
 
 
 def test_pem_and_der_are_one_request() -> None:
     """Both encodings parse to the same value."""
-    assert request.parse(PEM) == request.parse(DER) == request.Request(KEY.public_key(), KeyType.EC_P256, DER)
+    assert request.parse(PEM) == request.parse(DER)
+    assert request.parse(DER) == request.Request(KEY.public_key(), KeyType.EC_P256, DER, "sha256")
 
 
 def test_text_around_the_request_is_ignored() -> None:
@@ -48,7 +60,7 @@ def _other_signature() -> bytes:
     return der.signed(mine.tbs_certrequest_bytes, algorithm, other.signature)
 
 
-def _with(key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey, digest: hashes.SHA256 | None) -> bytes:
+def _with(key: ed448.Ed448PrivateKey | ec.EllipticCurvePrivateKey, digest: hashes.SHA256 | None) -> bytes:
     builder = x509.CertificateSigningRequestBuilder(subject_name=x509.Name([]))
     return builder.sign(key, digest).public_bytes(Encoding.DER)
 
@@ -93,9 +105,9 @@ def _with(key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey, digest: h
             id="another key's signature",
         ),
         pytest.param(
-            _with(ed25519.Ed25519PrivateKey.generate(), None),
+            _with(ed448.Ed448PrivateKey.generate(), None),
             Code.REQUEST_KEY_NOT_ALLOWED,
-            "it is a key of the kind Ed25519",
+            "it is a key of the kind Ed448",
             id="another kind of key",
         ),
         pytest.param(

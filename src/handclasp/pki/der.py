@@ -7,7 +7,7 @@ bytes, and reading the tags that its decoded values no longer show.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 BIT_STRING = 0x03
 UTC_TIME = 0x17
@@ -15,8 +15,7 @@ GENERALIZED_TIME = 0x18
 SEQUENCE = 0x30
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """One tag-length-value: ``content`` is the value without its header."""
 
     tag: int
@@ -39,16 +38,18 @@ def signed(tbs: bytes, signature_algorithm: bytes, signature: bytes) -> bytes:
 
 def elements(data: bytes) -> Iterator[Element]:
     """The elements that follow each other in ``data``. Raises ValueError where ``data`` is not DER."""
-    while data:
-        if len(data) < 2 or data[0] & 0x1F == 0x1F:
+    at, end = 0, len(data)
+    while at < end:
+        if end - at < 2 or data[at] & 0x1F == 0x1F:
             raise ValueError("a DER element starts with a one-byte tag and a length")
-        length, header = data[1], 2
+        length, content = data[at + 1], at + 2
         if length >= 0x80:
-            header += length & 0x7F
-            length = int.from_bytes(data[2:header], "big")
-            if length < 0x80 or data[2] == 0 or len(data) < header:
+            size = content
+            content += length & 0x7F
+            length = int.from_bytes(data[size:content], "big")
+            if length < 0x80 or data[size] == 0 or end < content:
                 raise ValueError("the length of a DER element is not in its shortest form")
-        if len(data) < header + length:
+        if end < content + length:
             raise ValueError("a DER element ends before its length says")
-        yield Element(data[0], data[header : header + length])
-        data = data[header + length :]
+        yield Element(data[at], data[content : content + length])
+        at = content + length

@@ -10,20 +10,38 @@ Clock and serial number are arguments; the same arguments give the same bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from handclasp.findings import Code, InvalidSetting, Refused
+from handclasp.findings import Code, Refused
 from handclasp.pki import der
-from handclasp.pki.keys import KeyType, PublicKey, key_id, key_type, signature_algorithm, supported, verify
-from handclasp.pki.lint import lint
-from handclasp.pki.names import IPAddress, dns_name
-from handclasp.pki.profile import BACKDATE, MAX_SERIAL_BITS, MIN_SERIAL_BITS, Presence, Profile
-from handclasp.pki.signer import NullSigner
+from handclasp.pki.constraints import NameConstraints
+from handclasp.pki.extensions import Publication, authority_key_identifier, extensions
+from handclasp.pki.keys import KeyType, PublicKey, key_id, key_type, signature_algorithm, spki, supported, verify
+from handclasp.pki.lint import lint_reading
+from handclasp.pki.lint_subject import Reading
+from handclasp.pki.names import Names
+from handclasp.pki.profile import BACKDATE, MAX_SERIAL_BITS, MIN_SERIAL_BITS, Profile
+from handclasp.pki.signer import null_signer
 from handclasp.pki.spiffe import SpiffeID, TrustDomain
+from handclasp.pki.wishes import check_names
+
+# What its arguments are made of, so that those who issue need no other module.
+__all__ = [
+    "MAX_COMMON_NAME",
+    "NameConstraints",
+    "Names",
+    "Prepared",
+    "Publication",
+    "assemble",
+    "authority_key_identifier",
+    "authority_subject",
+    "prepare",
+    "subject_for",
+]
 
 MAX_COMMON_NAME = 64  # characters: ub-common-name of RFC 5280 appendix A.1
 
@@ -31,40 +49,16 @@ _ORGANIZATION = "Handclasp"
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """The subject alternative names of a certificate. Raises InvalidSetting for what is no DNS name."""
-
-    spiffe_id: SpiffeID | None = None
-    dns: tuple[str, ...] = ()
-    ips: tuple[IPAddress, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name in self.dns:
-            if dns_name(name) != name:
-                raise InvalidSetting("", f"{name!r} has upper-case letters", "the name in lower case")
-
-    def general_names(self) -> tuple[x509.GeneralName, ...]:
-        """As RFC 5280 §4.2.1.6 has them: the URI, the DNS names, the addresses, each once."""
-        uris = () if self.spiffe_id is None else (x509.UniformResourceIdentifier(str(self.spiffe_id)),)
-        return (
-            *uris,
-            *(x509.DNSName(name) for name in dict.fromkeys(self.dns)),
-            *(x509.IPAddress(address) for address in dict.fromkeys(self.ips)),
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Prepared:
     """A certificate that lacks only its signature.
 
     ``tbs`` is to be signed with the private half of ``issuer_public_key`` (the certificate's own key if it
-    is a root's), by ECDSA over ``hash_name``; ``signature_algorithm`` is the DER of the AlgorithmIdentifier.
+    is a root's), by the algorithm of its kind, whose AlgorithmIdentifier in DER is ``signature_algorithm``.
     """
 
     profile: Profile
     tbs: bytes
     signature_algorithm: bytes
-    hash_name: str
     serial: int
     not_before: datetime
     not_after: datetime
@@ -81,11 +75,15 @@ def prepare(
     serial: int,
     now: datetime,
     lifetime: timedelta | None = None,
+    publication: Publication | None = None,
+    constraints: NameConstraints | None = None,
+    path_length: int | None = None,
 ) -> Prepared:
     """The certificate that would be issued at ``now``, linted, unsigned. Without ``issuer``: self-signed.
 
-    It is valid from a minute before ``now`` until ``now`` + ``lifetime`` (the profile's, if None), both cut
-    to whole seconds and to the issuer's validity. Raises Refused (REQUEST_KEY_NOT_ALLOWED,
+    ``publication`` says where its issuer publishes; ``constraints`` and ``path_length`` (the profile's, if None) are
+    for authorities. It is valid from a minute before ``now`` until ``now`` + ``lifetime`` (the profile's, if None),
+    both cut to whole seconds and to the issuer's validity. Raises Refused (REQUEST_KEY_NOT_ALLOWED,
     REQUEST_NAME_NOT_ALLOWED, REQUEST_LIFETIME_NOT_ALLOWED, REQUEST_LINT), and ValueError for a clock without
     time zone or a serial number of fewer than 64 or more than 159 bits.
     """
@@ -93,8 +91,10 @@ def prepare(
         raise ValueError("now= has no time zone")
     if serial < 0 or not MIN_SERIAL_BITS <= serial.bit_length() <= MAX_SERIAL_BITS:
         raise ValueError(f"serial= must be positive and have {MIN_SERIAL_BITS} to {MAX_SERIAL_BITS} bits")
-    _check_key(profile, public_key)
-    _check_names(profile, names)
+    if path_length is not None:
+        profile = replace(profile, path_length=path_length)
+    key = _check_key(profile, public_key), spki(public_key)
+    check_names(profile, names)
     not_before, not_after = _validity(profile, issuer, now.astimezone(UTC), lifetime)
     issuer_public_key = public_key if issuer is None else supported(issuer.public_key())
     algorithm = signature_algorithm(issuer_public_key)
@@ -106,10 +106,19 @@ def prepare(
         serial_number=serial,
         not_valid_before=not_before,
         not_valid_after=not_after,
-        extensions=_extensions(profile, subject, names, public_key, issuer),
+        extensions=extensions(
+            profile,
+            key,
+            names=names,
+            has_subject=bool(subject.rdns),
+            issuer=issuer,
+            publication=publication,
+            constraints=constraints,
+        ),
     )
-    certificate = builder.sign(NullSigner(issuer_public_key), algorithm.hash)
-    if findings := lint(certificate, profile, issuer):
+    certificate = builder.sign(null_signer(issuer_public_key), algorithm.hash)
+    reading = Reading(certificate, key)
+    if findings := lint_reading(reading, profile, issuer):
         raise Refused(
             Code.REQUEST_LINT,
             f"The {profile} certificate was not signed",
@@ -118,9 +127,8 @@ def prepare(
         )
     return Prepared(
         profile=profile,
-        tbs=certificate.tbs_certificate_bytes,
+        tbs=reading.tbs,
         signature_algorithm=algorithm.identifier,
-        hash_name=algorithm.hash.name,
         serial=serial,
         not_before=not_before,
         not_after=not_after,
@@ -158,7 +166,7 @@ def authority_subject(profile: Profile, trust_domain: TrustDomain, public_key: P
     )
 
 
-def _check_key(profile: Profile, public_key: PublicKey) -> None:
+def _check_key(profile: Profile, public_key: PublicKey) -> KeyType:
     kind = key_type(public_key)
     if kind not in profile.key_types:
         raise Refused(
@@ -167,41 +175,19 @@ def _check_key(profile: Profile, public_key: PublicKey) -> None:
             f"the profile {profile} does not allow keys of the kind {kind}",
             f"Make a key of one of these kinds: {_listed(profile.key_types)}.",
         )
+    return kind
 
 
 def _listed(kinds: frozenset[KeyType]) -> str:
     return ", ".join(sorted(kinds))
 
 
-def _check_names(profile: Profile, names: Names) -> None:
-    if names.spiffe_id is None and profile.spiffe_id is Presence.REQUIRED:
-        raise _name_refused(profile, "has no SPIFFE ID", "needs one", "Give the identity a name.")
-    if names.spiffe_id is not None and profile.spiffe_id is Presence.NONE:
-        raise _name_refused(profile, f"would name {names.spiffe_id}", "allows none", "Leave it away.")
-    if names.dns and not profile.dns_names:
-        raise _name_refused(profile, f"would name {', '.join(names.dns)}", "allows no DNS names", "Leave it away.")
-    if names.ips and not profile.ip_addresses:
-        addresses = ", ".join(map(str, names.ips))
-        raise _name_refused(profile, f"would name {addresses}", "allows no IP addresses", "Leave it away.")
-    if not profile.is_ca and not names.general_names():
-        raise _name_refused(profile, "names nobody", "needs a name", "Give it a SPIFFE ID, DNS name or address.")
-
-
-def _name_refused(profile: Profile, certificate: str, rule: str, fix: str) -> Refused:
-    return Refused(
-        Code.REQUEST_NAME_NOT_ALLOWED,
-        "The names were refused",
-        f"the certificate {certificate}, and the profile {profile} {rule}",
-        fix,
-    )
-
-
 def _validity(
     profile: Profile, issuer: x509.Certificate | None, now: datetime, lifetime: timedelta | None
 ) -> tuple[datetime, datetime]:
     wanted = profile.lifetime if lifetime is None else lifetime
-    limits = f"{_span(profile.min_lifetime)} to {_span(profile.max_lifetime)}"
     if not profile.min_lifetime <= wanted <= profile.max_lifetime:
+        limits = f"{_span(profile.min_lifetime)} to {_span(profile.max_lifetime)}"
         raise _lifetime_refused(f"the profile {profile} allows {limits}, not {_span(wanted)}", f"Ask for {limits}.")
     not_before = (now - BACKDATE).replace(microsecond=0)
     not_after = (now + wanted).replace(microsecond=0)
@@ -233,41 +219,3 @@ def _span(span: timedelta) -> str:
     unit, size = next((u for u in units if seconds and seconds % u[1] == 0), ("second", 1))
     count = seconds / size
     return f"{count:g} {unit}{'' if count == 1 else 's'}"
-
-
-def _extensions(
-    profile: Profile,
-    subject: x509.Name,
-    names: Names,
-    public_key: PublicKey,
-    issuer: x509.Certificate | None,
-) -> list[x509.Extension[x509.ExtensionType]]:
-    """The extensions of RFC 5280 §4.2.1 that the profile has, in the order in which people read them."""
-    extensions = [
-        _extension(x509.BasicConstraints(profile.is_ca, profile.path_length), critical=True),
-        _extension(profile.key_usage, critical=True),
-    ]
-    if profile.extended_key_usages:
-        extensions.append(_extension(x509.ExtendedKeyUsage(profile.extended_key_usages), critical=False))
-    if general_names := names.general_names():
-        # §4.2.1.6: critical if, and only if, there is no subject that could say who it is.
-        extensions.append(_extension(x509.SubjectAlternativeName(general_names), critical=not subject.rdns))
-    extensions.append(
-        _extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False),
-    )
-    extensions.append(
-        _extension(authority_key_identifier(issuer, public_key), critical=False),
-    )
-    return extensions
-
-
-def authority_key_identifier(issuer: x509.Certificate | None, own_key: PublicKey) -> x509.AuthorityKeyIdentifier:
-    """The issuer's subject key identifier (§4.2.1.1); the own key's for a root."""
-    if issuer is None:
-        return x509.AuthorityKeyIdentifier.from_issuer_public_key(own_key)
-    identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
-
-
-def _extension(value: x509.ExtensionType, *, critical: bool) -> x509.Extension[x509.ExtensionType]:
-    return x509.Extension(value.oid, critical, value)

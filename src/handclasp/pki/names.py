@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from cryptography import x509
 
 from handclasp.findings import InvalidSetting
+from handclasp.pki.spiffe import SpiffeID
 
 IPAddress = IPv4Address | IPv6Address
 
@@ -18,6 +20,29 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _ALLOWED_DNS = "a DNS name, as in api.example.org, or with a wildcard as its first label, as in *.example.org"
 _ALLOWED_HOST = "a DNS name, as in api.example.org, or an IP address, as in 192.0.2.7 or 2001:db8::7"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The subject alternative names of a certificate. Raises InvalidSetting for what is no DNS name."""
+
+    spiffe_id: SpiffeID | None = None
+    dns: tuple[str, ...] = ()
+    ips: tuple[IPAddress, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.dns:
+            if dns_name(name) != name:
+                raise InvalidSetting("", f"{name!r} has upper-case letters", "the name in lower case")
+
+    def general_names(self) -> tuple[x509.GeneralName, ...]:
+        """As RFC 5280 §4.2.1.6 has them: the URI, the DNS names, the addresses, each once."""
+        uris = () if self.spiffe_id is None else (x509.UniformResourceIdentifier(str(self.spiffe_id)),)
+        return (
+            *uris,
+            *(x509.DNSName(name) for name in dict.fromkeys(self.dns)),
+            *(x509.IPAddress(address) for address in dict.fromkeys(self.ips)),
+        )
 
 
 def dns_name(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from handclasp.findings import InvalidSetting
 
@@ -99,6 +100,8 @@ class SpiffeID:
         return f"{_SCHEME}{self.trust_domain}/{self.path}"
 
 
+# There are few of them, and one is read with every identity.
+@lru_cache(maxsize=256)
 def _trust_domain_fault(name: str) -> str | None:
     if not name:
         return "the trust domain is empty"
