@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import pytest
 
-from handclasp.authority.hierarchy import establish
+from handclasp.authority.hierarchy import Plan, establish
 from handclasp.authority.issue import Authority, Issued, issue
 from handclasp.authority.ports import Ledger
 from handclasp.pki.issue import Names
@@ -38,6 +38,7 @@ class Place:
     now: datetime = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
     trust_domain: TrustDomain = TRUST_DOMAIN
     alice: SpiffeID = ALICE
+    plan: Plan = field(default_factory=Plan)
     serials: Iterator[int] = field(default_factory=lambda: itertools.count((1 << 100) + 1))
 
     @property
@@ -52,7 +53,7 @@ class Place:
 
         async def scene() -> T:
             with database.open(self.directory / "ledger.db") as opened:
-                return await scenario(SqlLedger(opened))
+                return await scenario(SqlLedger(opened, writer="test"))
 
         return asyncio.run(scene())
 
@@ -61,8 +62,8 @@ class Place:
 
         async def scene(ledger: Ledger) -> T:
             custody = self.custody
-            hierarchy = await establish(ledger, custody, TRUST_DOMAIN, now=self.now, serial=self.serial)
-            return await scenario(Authority(ledger, custody, hierarchy))
+            hierarchy = await establish(ledger, custody, TRUST_DOMAIN, plan=self.plan, now=self.now, serial=self.serial)
+            return await scenario(Authority(ledger, custody, hierarchy, self.plan))
 
         return self.with_ledger(scene)
 
@@ -71,13 +72,18 @@ class Place:
         return parse(create(generate(KeyType.EC_P256), ALICE))
 
     async def client(
-        self, authority: Authority, identity: SpiffeID = ALICE, *, lifetime: timedelta | None = None
+        self,
+        authority: Authority,
+        identity: SpiffeID = ALICE,
+        *,
+        lifetime: timedelta | None = None,
+        dns: str = "alice.example.org",
     ) -> Issued:
         """A client certificate, as the operator makes it."""
         return await issue(
             authority,
             self.request(),
-            Names(identity, ("alice.example.org",)),
+            Names(identity, (dns,)),
             CLIENT,
             "operator",
             now=self.now,

@@ -13,9 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from handclasp.authority.crl import current_crl, deny_set
 from handclasp.authority.issue import Authority, Issued, issue
-from handclasp.authority.ports import CertificateState, Ledger, SerialInUse
+from handclasp.authority.ports import Ledger, SerialInUse
+from handclasp.authority.records import CertificateState
 from handclasp.authority.renew import renew
 from handclasp.authority.revoke import revoke
 from handclasp.findings import Code, Refused
@@ -47,8 +47,8 @@ def test_what_is_issued_is_recorded(place: Place) -> None:
         assert record is not None
         assert record.der == made.certificate.public_bytes(Encoding.DER)
         assert record.fingerprint == made.certificate.fingerprint(hashes.SHA256()).hex()
-        assert made.chain == (made.certificate, authority.hierarchy.issuing)
-        made.certificate.verify_directly_issued_by(authority.hierarchy.issuing)
+        assert made.chain == (made.certificate, authority.hierarchy.clients.certificate)
+        made.certificate.verify_directly_issued_by(authority.hierarchy.clients.certificate)
         log = await authority.ledger.events(subject=str(place.alice))
         assert [found.event.kind for found in log] == ["certificate.intended", "certificate.issued"]
         assert log[1].event.data["fingerprint"] == record.fingerprint
@@ -178,40 +178,6 @@ def test_revoking_twice_is_revoking_once(place: Place) -> None:
         assert len(await authority.ledger.events(kind="certificate.revoked")) == 2
         stranger = SpiffeID(TrustDomain("example.org"), "alic")
         assert await _refusal(revoke(authority, stranger, now=place.now)) is Code.REQUEST_IDENTITY_UNKNOWN
-
-    place.with_authority(scenario)
-
-
-def test_the_list_has_what_is_revoked(place: Place) -> None:
-    """The CRL is signed by the issuing authority, lists the revoked serials, and its number only grows."""
-
-    async def scenario(authority: Authority) -> None:
-        empty = await current_crl(authority, now=place.now)
-        made = await place.client(authority)
-        await place.client(authority, SpiffeID(TrustDomain("example.org"), "bob"))
-        await revoke(authority, place.alice, now=place.now)
-        full = await current_crl(authority, now=place.now)
-        assert [entry.serial_number for entry in (*empty, *full)] == [made.record.serial]
-        numbers = [c.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number for c in (empty, full)]
-        assert numbers == [1, 2]
-        key = cast("Any", authority.hierarchy.issuing.public_key())
-        assert full.is_signature_valid(key)
-
-    place.with_authority(scenario)
-
-
-def test_the_deny_set_holds_what_open_connections_may_use(place: Place) -> None:
-    """Revoked certificates by fingerprint, also one that expired a moment before, until no connection is older."""
-
-    async def scenario(authority: Authority) -> None:
-        short = await place.client(authority, lifetime=timedelta(minutes=1))
-        long = await place.client(authority)
-        at = place.now + timedelta(minutes=30)
-        assert await deny_set(authority, at) == frozenset()
-        await revoke(authority, place.alice, now=at)
-        both = {short.record.fingerprint, long.record.fingerprint}
-        assert await deny_set(authority, at + timedelta(minutes=69)) == both
-        assert await deny_set(authority, at + timedelta(minutes=70)) == frozenset()
 
     place.with_authority(scenario)
 

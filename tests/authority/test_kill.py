@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from handclasp.authority.audit import verify
-from handclasp.authority.ports import CertificateRecord, ChainedEvent
+from handclasp.authority.records import CertificateRecord, ChainedEvent
 from handclasp.store import database
 from handclasp.store.ledger import SqlLedger
 
 CHILD = Path(__file__).with_name("issuing_child.py")
+KILLED = Path(__file__).with_name("killed_child.py")
 
 
 def _killed_after(directory: Path, lines: int) -> list[str]:
@@ -53,3 +54,24 @@ def test_kill_9_while_issuing_loses_nothing(tmp_path: Path, lives: tuple[int, ..
     assert set(kept.values()) == {1}
     assert kept == logged
     assert set(promised) <= set(kept)
+
+
+@pytest.mark.parametrize("after", ["before", "after"])
+def test_kill_9_at_every_step_issues_nothing_twice(tmp_path: Path, after: str) -> None:
+    """Killed at each call, from the first on an empty directory to the last of the second request, and begun again:
+    every request gets one certificate, which is the one promised before, and there are two authorities, made once."""
+    done = subprocess.run(
+        [sys.executable, str(KILLED), str(tmp_path), after], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    promised = {int(lines.split()[0]): lines.split()[1:] for lines in done.stdout.split("directory ")[1:]}
+    assert len(promised) > 30
+    for number, fingerprints in promised.items():
+        records, log = asyncio.run(_remembered(tmp_path / str(number) / "ledger.db"))
+        verify(log)
+        assert {record.fingerprint: record.request_id for record in records} == {
+            fingerprint: f"request-{at}" for at, fingerprint in enumerate(fingerprints[-2:])
+        }
+        assert set(fingerprints) == set(fingerprints[-2:])
+        made = Counter(found.event.kind for found in log)
+        assert (made["certificate.issued"], made["authority.created"]) == (2, 2)

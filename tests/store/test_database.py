@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from handclasp.findings import Code, Refused
 from handclasp.store import database
+from handclasp.store.sqlite import SqliteDatabase
 
 Prepare = Callable[[Path], None]
 
@@ -93,6 +94,7 @@ def test_writes_that_wait_share_one_transaction(tmp_path: Path) -> None:
     async def scene() -> list[str]:
         busy = threading.Event()
         with database.open(path) as opened:
+            assert isinstance(opened, SqliteDatabase)
 
             @sa.event.listens_for(opened._writer.engine, "begin")
             def count(_connection: sa.Connection) -> None:

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from handclasp.app import files
 from handclasp.app.state import CHAIN, KEY, unwritable, write_identity
-from handclasp.findings import Code, Refused
+from handclasp.findings import Code, InvalidSetting, Refused
 from handclasp.pki import keys, pem, pkcs12, request
 from handclasp.pki.spiffe import SpiffeID
+from handclasp.store import files
 
 P12 = "identity.p12"
 
@@ -42,13 +42,14 @@ async def grant(
     dns: tuple[str, ...] = (),
     seconds: float | None = None,
     passphrase: bytes | None = None,
+    key_type: keys.KeyType = keys.KeyType.EC_P256,
 ) -> Granted:
     """A new key and certificate for an identity, written to a directory. With a passphrase, also as PKCS#12.
 
     Files that are there already are replaced only if their certificate is revoked or expired, or never was.
     """
     await _may_write(perform, identity, directory)
-    key = keys.generate(keys.KeyType.EC_P256)
+    key = keys.generate(key_type)
     csr = request.create(key, identity)
     facts = await perform("client.add", name=identity.path, csr=csr.decode(), dns=list(dns), seconds=seconds)
     chain, bundle = facts.pop("chain").encode(), facts.pop("bundle").encode()
@@ -98,8 +99,13 @@ async def _may_write(perform: Perform, identity: SpiffeID, directory: Path) -> N
         fingerprint = pem.load_chain(chain)[0].fingerprint(SHA256()).hex()
     except (ValueError, x509.InvalidVersion):
         return  # no certificate: nothing that could be lost but the key beside it, which fits none
-    known = (await perform("client.list"))["clients"]  # of whomever: a key of another caller is not lost either
-    if any(c["fingerprint"] == fingerprint and c["state"] == "valid" for c in known):
+    try:
+        known = await perform("cert.show", which=fingerprint)  # of whomever: a key of another is not lost either
+    except Refused as refused:
+        if refused.code is not Code.CERTIFICATE_UNKNOWN:
+            raise
+        return
+    if known["state"] in ("issued", "held") and not known["expired"]:
         raise Refused(
             Code.STATE_FILE_EXISTS,
             f"{identity.path} has its files already",
@@ -115,3 +121,17 @@ def _write_p12(directory: Path, identity: SpiffeID, key: keys.PrivateKey, chain:
         files.write(directory / P12, data, 0o600)
     except OSError as error:
         raise unwritable(directory, error) from None
+
+
+def new_key(kind: str) -> tuple[bytes, bytes]:
+    """A new private key in PEM, unencrypted, and a request by it without any names. Raises InvalidSetting."""
+    key = keys.generate(key_type_named(kind))
+    return keys.private_pem(key), request.create_for(key, x509.Name([]))
+
+
+def key_type_named(text: str) -> keys.KeyType:
+    """The kind of key that a person names. Raises InvalidSetting."""
+    try:
+        return keys.KeyType(text)
+    except ValueError:
+        raise InvalidSetting("--key-type", f"{text!r} is no kind of key", ", ".join(keys.KeyType)) from None

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from handclasp.app import files
 from handclasp.findings import Code, Refused
 from handclasp.pki.spiffe import SpiffeID
+from handclasp.store import files
 
 KEY, CHAIN, BUNDLE = "key.pem", "chain.pem", "bundle.pem"
 

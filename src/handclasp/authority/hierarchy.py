@@ -1,48 +1,58 @@
-"""The root and the issuing authority: made once, in this order, and loaded ever after.
+"""The authorities of a trust domain: made once, in this order, and loaded ever after.
 
-1. The ledger remembers that an authority is planned, before there is any key.
-2. The root's key, its self-signed certificate.
-3. The issuing authority's key, its certificate, signed by the root.
+1. The ledger remembers that authorities are planned, before there is any key.
+2. The root: its key, its self-signed certificate, its record.
+3. Each issuing authority: its key, its certificate, signed by the root, its record.
 
 Each step sees what is there already, so that a crash at any of them is continued the next time. From then on the
-root's key is not needed and may be away.
+root's key is not needed and may be away. How authorities change is in ``rotation``, how they are made with the
+root's key elsewhere in ``ceremony``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from cryptography import x509
-
-from handclasp.authority.pipeline import complete, intend
-from handclasp.authority.ports import CertificateRecord, Event, KeyCustody, Ledger
+from handclasp.authority.certify import (
+    PRINCIPAL,
+    Workshop,
+    authority_event,
+    authority_record,
+    issuing_certificate,
+    self_signed_root,
+)
+from handclasp.authority.lineage import (
+    DEFAULT_PLAN,
+    FOR_CLIENTS,
+    FOR_SERVERS,
+    Hierarchy,
+    Plan,
+    SigningAuthority,
+    active,
+    free_name,
+    hierarchy_of,
+    signing_authority,
+    uri,
+)
+from handclasp.authority.ports import KeyCustody, Ledger
+from handclasp.authority.records import AuthorityRecord, AuthorityState, Event, Role
 from handclasp.findings import Code, Refused
-from handclasp.pki.issue import Names, authority_subject, prepare
-from handclasp.pki.keys import key_id, spki_sha256, supported
-from handclasp.pki.profile import ISSUING, ROOT, Profile
+from handclasp.pki.keys import spki_sha256, supported
 from handclasp.pki.spiffe import TrustDomain
 
-ROOT_KEY = "root"
-ISSUING_KEY = "issuing"
+__all__ = [
+    "Hierarchy",
+    "Plan",
+    "SigningAuthority",
+    "establish",
+    "establish_root",
+    "load",
+    "trust_domain_of",
+]
 
 _PLANNED = "authority.planned"
-_PRINCIPAL = "handclasp"
-
-
-@dataclass(frozen=True, slots=True)
-class Hierarchy:
-    """The two authorities of a trust domain, as certificates."""
-
-    root: x509.Certificate
-    issuing: x509.Certificate
-    trust_domain: TrustDomain
-
-    @property
-    def issuing_key_id(self) -> str:
-        """What the ledger has as the issuer of everything that the issuing authority signed."""
-        return key_id(supported(self.issuing.public_key()))
+_FIRST_NAMES = tuple(role.value for role in Role)
 
 
 async def establish(
@@ -50,46 +60,95 @@ async def establish(
     custody: KeyCustody,
     trust_domain: TrustDomain,
     *,
+    plan: Plan = DEFAULT_PLAN,
     now: datetime,
     serial: Callable[[], int],
 ) -> Hierarchy:
-    """The authorities of this state, made if there are none; ``serial`` gives a fresh serial number at each call.
+    """The authorities of this state, what is missing made; ``serial`` gives a fresh serial number at each call.
 
-    Refused: CONFIG_CONFLICT if the state belongs to another trust domain, STATE_KEY_MISSING if a key that is
-    needed is away, STATE_DAMAGED if a key does not belong to its certificate or the ledger to the keys.
+    Refused: CONFIG_CONFLICT if the state belongs to another trust domain, STATE_KEY_MISSING if a key that is needed
+    is away or a requested authority waits for its certificate, STATE_DAMAGED if a key does not belong to its
+    certificate or the ledger to the keys.
     """
-    known = await ledger.authorities()
-    for record in known:
-        _check_trust_domain(record, trust_domain)
-    issuing = _newest(known, ISSUING)
-    root = _newest(known, ROOT, None if issuing is None else issuing.issuer_key_id)
-    if issuing is None:
-        if root is None:
-            await _plan(ledger, custody, trust_domain, now)
-            root = await _certify(ledger, custody, ROOT, trust_domain, issuer=None, now=now, serial=serial())
-        await _check_key(custody, ROOT_KEY, root, needed=True)
-        issuing = await _certify(ledger, custody, ISSUING, trust_domain, issuer=root, now=now, serial=serial())
-    elif root is None:
+    loaded = await load(ledger, custody, trust_domain)
+    if loaded is not None:
+        return loaded
+    shop = Workshop(ledger, custody, trust_domain, plan, now, serial)
+    records = await ledger.authorities()
+    for record in records:
+        if record.state is AuthorityState.REQUESTED:
+            raise Refused(
+                Code.STATE_KEY_MISSING,
+                f"The authority {record.name} has no certificate yet",
+                "it was requested, and it waits for its certificate from whoever keeps the root",
+                "Install it: handclasp ca install FILE.",
+            )
+    root = await _root(shop)
+    for role in _missing(plan, records):
+        await _issuing(shop, role, root)
+    made = await load(ledger, custody, trust_domain)
+    assert made is not None
+    return made
+
+
+async def load(ledger: Ledger, custody: KeyCustody, trust_domain: TrustDomain) -> Hierarchy | None:
+    """The authorities that there are; nothing is made. None where one is still missing.
+
+    Refused as ``establish`` does. Only the keys of those that sign are needed.
+    """
+    await check_trust_domain(ledger, trust_domain)
+    records = await ledger.authorities()
+    hierarchy = hierarchy_of(trust_domain, records)
+    if hierarchy is None:
+        return None
+    signing = {hierarchy.clients.name, hierarchy.servers.name}
+    for record in records:
+        if record.state in (AuthorityState.ACTIVE, AuthorityState.PUBLISHED, AuthorityState.RETIRING):
+            await check_key(custody, record, needed=record.name in signing)
+    return hierarchy
+
+
+async def establish_root(
+    ledger: Ledger,
+    custody: KeyCustody,
+    trust_domain: TrustDomain,
+    *,
+    plan: Plan = DEFAULT_PLAN,
+    now: datetime,
+    serial: Callable[[], int],
+) -> SigningAuthority:
+    """The active root and nothing below it, made if there is none: what the offline machine of a ceremony has."""
+    await check_trust_domain(ledger, trust_domain)
+    return await _root(Workshop(ledger, custody, trust_domain, plan, now, serial))
+
+
+async def trust_domain_of(ledger: Ledger) -> TrustDomain | None:
+    """The trust domain whose authorities this ledger remembers; None for an empty one."""
+    planned = await ledger.events(kind=_PLANNED)
+    return TrustDomain(planned[0].event.subject.removeprefix("spiffe://")) if planned else None
+
+
+async def check_trust_domain(ledger: Ledger, trust_domain: TrustDomain) -> None:
+    """Refused(CONFIG_CONFLICT) if the state belongs to another trust domain."""
+    known = await trust_domain_of(ledger)
+    if known is not None and known != trust_domain:
         raise Refused(
-            Code.STATE_DAMAGED,
-            "The certificate authority cannot be loaded",
-            "the ledger has the issuing authority's certificate, but not that of the root above it",
-            "Restore the ledger from a backup.",
+            Code.CONFIG_CONFLICT,
+            f"This state does not belong to the trust domain {trust_domain}",
+            f"its authority is that of {uri(known)}",
+            "Set trust_domain back in handclasp.yaml, or choose another directory with --dir.",
         )
-    await _check_key(custody, ISSUING_KEY, issuing, needed=True)
-    await _check_key(custody, ROOT_KEY, root, needed=False)
-    return Hierarchy(_certificate(root), _certificate(issuing), trust_domain)
 
 
-async def _plan(ledger: Ledger, custody: KeyCustody, trust_domain: TrustDomain, now: datetime) -> None:
+async def plan_once(ledger: Ledger, custody: KeyCustody, trust_domain: TrustDomain, now: datetime) -> None:
     """Step 1. With keys here and no plan, the ledger they belong to was lost, and with it what was revoked.
 
     A new root on the old key would make every revoked certificate good again.
     """
     if await ledger.events(kind=_PLANNED):
         return
-    for name in (ROOT_KEY, ISSUING_KEY):
-        if await custody.available(name):
+    for name in _FIRST_NAMES:
+        if await custody.public_key(name) is not None:
             raise Refused(
                 Code.STATE_DAMAGED,
                 "There are authority keys here, but the ledger knows nothing of them",
@@ -97,77 +156,17 @@ async def _plan(ledger: Ledger, custody: KeyCustody, trust_domain: TrustDomain, 
                 "Restore the ledger from a backup; or, to begin anew, move the old keys away: "
                 "every certificate they issued then becomes useless.",
             )
-    await ledger.append(Event(now, _PLANNED, _uri(trust_domain), {"by": _PRINCIPAL}))
+    await ledger.append(Event(now, _PLANNED, uri(trust_domain), {"by": PRINCIPAL}))
 
 
-async def _certify(
-    ledger: Ledger,
-    custody: KeyCustody,
-    profile: Profile,
-    trust_domain: TrustDomain,
-    *,
-    issuer: CertificateRecord | None,
-    now: datetime,
-    serial: int,
-) -> CertificateRecord:
-    """Steps 2 and 3: a key and its certificate, signed by the root's key."""
-    (kind,) = profile.key_types
-    public = await custody.create(ROOT_KEY if issuer is None else ISSUING_KEY, kind)
-    subject = authority_subject(profile, trust_domain, public)
-    parent = None if issuer is None else _certificate(issuer)
-    prepared = prepare(
-        profile, subject=subject, names=Names(), public_key=public, issuer=parent, serial=serial, now=now
-    )
-    intent = await intend(
-        ledger,
-        prepared,
-        issuer_key_id="" if parent is None else key_id(supported(parent.public_key())),
-        key_name=ROOT_KEY,
-        identity=_uri(trust_domain),
-        names=Names(),
-        subject=subject,
-        public_key=public,
-        principal=_PRINCIPAL,
-        now=now,
-    )
-    _, record = await complete(ledger, custody, intent, now=now)
-    return record
-
-
-def _newest(
-    known: tuple[CertificateRecord, ...], profile: Profile, subject_key_id: str | None = None
-) -> CertificateRecord | None:
-    for record in reversed(known):
-        if record.profile != profile.name:
-            continue
-        if subject_key_id is None or key_id(supported(_certificate(record).public_key())) == subject_key_id:
-            return record
-    return None
-
-
-def _certificate(record: CertificateRecord) -> x509.Certificate:
-    try:
-        return x509.load_der_x509_certificate(record.der)
-    except ValueError:
-        raise Refused(
-            Code.STATE_DAMAGED,
-            "The certificate authority cannot be loaded",
-            f"the {record.profile} certificate in the ledger is not readable",
-            "Restore the ledger from a backup.",
-        ) from None
-
-
-async def _check_key(custody: KeyCustody, name: str, record: CertificateRecord, *, needed: bool) -> None:
+async def check_key(custody: KeyCustody, record: AuthorityRecord, *, needed: bool) -> None:
+    """Refused(STATE_DAMAGED) if custody has another key under this name, STATE_KEY_MISSING if a needed one is away."""
+    name = record.name
     public = await custody.public_key(name)
     if public is None:
         if not needed:
             return
-        raise Refused(
-            Code.STATE_KEY_MISSING,
-            f"The {name} key is not here",
-            f"there is no file {custody.where(name)}",
-            f"Put the file back as {custody.where(name)}.",
-        )
+        raise key_missing(custody, name)
     if spki_sha256(public) != record.spki_sha256:
         raise Refused(
             Code.STATE_DAMAGED,
@@ -177,16 +176,52 @@ async def _check_key(custody: KeyCustody, name: str, record: CertificateRecord, 
         )
 
 
-def _check_trust_domain(record: CertificateRecord, trust_domain: TrustDomain) -> None:
-    if record.identity != _uri(trust_domain):
-        raise Refused(
-            Code.CONFIG_CONFLICT,
-            f"This state does not belong to the trust domain {trust_domain}",
-            f"its authority is that of {record.identity}",
-            "Set trust_domain back in handclasp.yaml, or choose another directory with --dir.",
-        )
+def key_missing(custody: KeyCustody, name: str) -> Refused:
+    """The key of that name is needed and away."""
+    return Refused(
+        Code.STATE_KEY_MISSING,
+        f"The {name} key is not here",
+        f"there is no {custody.where(name)}",
+        f"Put it back as {custody.where(name)}.",
+    )
 
 
-def _uri(trust_domain: TrustDomain) -> str:
-    """The trust domain as the SPIFFE-ID specification §2 writes it: a URI with an empty path."""
-    return f"spiffe://{trust_domain}"
+async def _root(shop: Workshop) -> SigningAuthority:
+    """Step 2."""
+    records = await shop.ledger.authorities()
+    found = active(records, Role.ROOT)
+    if found is None:
+        await plan_once(shop.ledger, shop.custody, shop.trust_domain, shop.now)
+        name = free_name(records, Role.ROOT)
+        certificate = await self_signed_root(shop, name)
+        public = supported(certificate.public_key())
+        found = authority_record(name, Role.ROOT, AuthorityState.ACTIVE, public, (certificate,), now=shop.now)
+        await put_new(shop.ledger, found, shop.now)
+    return signing_authority(found)
+
+
+async def _issuing(shop: Workshop, role: Role, root: SigningAuthority) -> None:
+    """Step 3."""
+    records = await shop.ledger.authorities()
+    (above,) = (record for record in records if record.name == root.name)
+    await check_key(shop.custody, above, needed=True)
+    name = free_name(records, role)
+    public = await shop.custody.create(name, shop.plan.issuing_key)
+    certificate = await issuing_certificate(shop, role, public, root)
+    made = authority_record(name, role, AuthorityState.ACTIVE, public, (certificate,), parent=root.name, now=shop.now)
+    await put_new(shop.ledger, made, shop.now)
+
+
+async def put_new(ledger: Ledger, record: AuthorityRecord, now: datetime) -> None:
+    """Add one authority, with its event."""
+    kind = f"authority.{record.state.value}"
+    await ledger.put_authorities([(None, record)], [authority_event(kind, record, now, PRINCIPAL)])
+
+
+def _missing(plan: Plan, records: Sequence[AuthorityRecord]) -> list[Role]:
+    """What the plan wants for purposes that nobody active serves."""
+    served = {record.role for record in records if record.state is AuthorityState.ACTIVE}
+    covered = (bool(served & FOR_CLIENTS), bool(served & FOR_SERVERS))
+    if covered == (False, False):
+        return list(plan.roles)
+    return [role for role, there in zip((Role.CLIENTS, Role.SERVERS), covered, strict=True) if not there]

@@ -16,18 +16,13 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from handclasp.authority.ports import (
-    CertificateRecord,
-    CertificateState,
-    Event,
-    KeyCustody,
-    Ledger,
-    NotIntended,
-)
+from handclasp.authority.ports import KeyCustody, Ledger
+from handclasp.authority.records import CertificateRecord, CertificateState, Event
 from handclasp.findings import Code, Refused
 from handclasp.pki.issue import Names, Prepared, assemble
-from handclasp.pki.keys import PublicKey, spki_sha256
+from handclasp.pki.keys import PublicKey, signature_algorithm, spki_sha256, supported
 from handclasp.pki.names import rfc4514
+from handclasp.pki.profile import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +47,10 @@ async def intend(
     public_key: PublicKey,
     principal: str,
     now: datetime,
+    shard: int = 0,
+    request_id: str | None = None,
 ) -> Intent:
-    """Step 1. Raises SerialInUse."""
+    """Step 1. Raises SerialInUse, RequestRepeated, KeyBarred."""
     record = CertificateRecord(
         serial=prepared.serial,
         issuer_key_id=issuer_key_id,
@@ -68,6 +65,9 @@ async def intend(
         state=CertificateState.INTENDED,
         issued_at=now,
         tbs=prepared.tbs,
+        shard=shard,
+        request_id=request_id,
+        is_authority=prepared.profile.is_ca,
     )
     await ledger.record_intent(record, event("certificate.intended", record, now, principal))
     return Intent(prepared, record, key_name, principal)
@@ -76,7 +76,7 @@ async def intend(
 async def complete(
     ledger: Ledger, custody: KeyCustody, intent: Intent, *, now: datetime
 ) -> tuple[x509.Certificate, CertificateRecord]:
-    """Step 2. Refused(REQUEST_IDENTITY_REVOKED) if the identity was revoked meanwhile, and whatever custody raises."""
+    """Step 2. Raises NotIntended if the intent was revoked or completed meanwhile, and whatever custody raises."""
     signature = await custody.sign(intent.key_name, intent.prepared.tbs)
     certificate = assemble(intent.prepared, signature)
     der = certificate.public_bytes(Encoding.DER)
@@ -88,17 +88,34 @@ async def complete(
         der=der,
         fingerprint=hashlib.sha256(der).hexdigest(),
     )
-    kind = "authority.created" if intent.prepared.profile.is_ca else "certificate.issued"
-    try:
-        await ledger.record_issued(record, event(kind, record, now, intent.principal))
-    except NotIntended:
-        raise Refused(
-            Code.REQUEST_IDENTITY_REVOKED,
-            f"The certificate for {record.identity} was not issued",
-            "the identity was revoked while it was being made",
-            "To grant access again: handclasp client add NAME.",
-        ) from None
+    kind = "authority.created" if record.is_authority else "certificate.issued"
+    await ledger.record_issued(record, event(kind, record, now, intent.principal))
     return certificate, record
+
+
+def resumed(record: CertificateRecord, profile: Profile, issuer: x509.Certificate) -> Prepared:
+    """What the record of an intent says was prepared, to be signed after a crash: the same bytes."""
+    public = supported(issuer.public_key())
+    algorithm = signature_algorithm(public)
+    return Prepared(
+        profile=profile,
+        tbs=record.tbs,
+        signature_algorithm=algorithm.identifier,
+        serial=record.serial,
+        not_before=record.not_before,
+        not_after=record.not_after,
+        issuer_public_key=public,
+    )
+
+
+def revoked_meanwhile(record: CertificateRecord) -> Refused:
+    """What NotIntended means to the one who asked."""
+    return Refused(
+        Code.REQUEST_IDENTITY_REVOKED,
+        f"The certificate for {record.identity or record.subject or ', '.join(record.dns)} was not issued",
+        "the identity was revoked while it was being made",
+        "To grant access again: handclasp client add NAME.",
+    )
 
 
 def event(kind: str, record: CertificateRecord, at: datetime, principal: str) -> Event:
@@ -118,4 +135,6 @@ def event(kind: str, record: CertificateRecord, at: datetime, principal: str) ->
         data["fingerprint"] = record.fingerprint
     if record.reason is not None:
         data["reason"] = record.reason
-    return Event(at, kind, record.identity or record.subject or data["hosts"], data)
+    if record.request_id is not None:
+        data["request_id"] = record.request_id
+    return Event(at, kind, record.identity or record.subject or data.get("hosts", f"{record.serial:x}"), data)

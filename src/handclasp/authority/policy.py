@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from handclasp.findings import Code, Refused
 from handclasp.pki.issue import Names
+from handclasp.pki.keys import PublicKey
 from handclasp.pki.profile import Profile
 from handclasp.pki.spiffe import RESERVED, TrustDomain
+from handclasp.pki.weak import weakness
 
 OPERATOR = "operator"
 """Whoever may use the state directory of this machine."""
@@ -37,3 +39,27 @@ def check(names: Names, profile: Profile, principal: str, trust_domain: TrustDom
             f"names that begin with {RESERVED}/ belong to Handclasp itself",
             "Use another name.",
         )
+
+
+def check_key(public_key: PublicKey) -> None:
+    """Returns if the key is as strong as its kind promises; raises Refused(REQUEST_KEY_WEAK).
+
+    For keys that came another way than in a request: ``pki.request.parse`` has asked that already.
+    """
+    if (why := weakness(public_key)) is not None:
+        raise Refused(
+            Code.REQUEST_KEY_WEAK,
+            "The key cannot be used",
+            why,
+            "Make a new key, with a current version of OpenSSL or with Handclasp.",
+        )
+
+
+def key_barred(why: str) -> Refused:
+    """The ledger knows the key, and that it must not be certified: ``why`` is "authority" or "revoked"."""
+    return Refused(
+        Code.REQUEST_KEY_BARRED,
+        "The key cannot be used",
+        "it is an authority's own key" if why == "authority" else "a certificate for it was revoked",
+        "Make a new key.",
+    )

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,12 +31,18 @@ def free_port() -> int:
         return port
 
 
-def handclasp(directory: Path, *arguments: str, check: bool = True, **more: Any) -> subprocess.CompletedProcess[str]:
-    """Run one command in a directory and return what it said."""
+def handclasp(
+    directory: Path,
+    *arguments: str,
+    check: bool = True,
+    environment: Mapping[str, str] | None = None,
+    **more: Any,
+) -> subprocess.CompletedProcess[str]:
+    """Run one command in a directory, with more in its environment, and return what it said."""
     done = subprocess.run(
         [*COMMAND, *arguments],
         cwd=directory,
-        env=_ENVIRONMENT,
+        env={**_ENVIRONMENT, **(environment or {})},
         capture_output=True,
         text=True,
         timeout=60,
@@ -52,8 +59,9 @@ def handclasp(directory: Path, *arguments: str, check: bool = True, **more: Any)
 class RunningSite:
     """`handclasp up` as a child process, from readiness to a clean stop. A context manager."""
 
-    def __init__(self, directory: Path, *arguments: str) -> None:
+    def __init__(self, directory: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self.directory = directory
+        self._environment = {**_ENVIRONMENT, **(environment or {})}
         self._arguments = arguments
         self._output = directory / "up.out"
         self.process: subprocess.Popen[bytes] | None = None
@@ -72,7 +80,11 @@ class RunningSite:
         """Start it and wait until it serves."""
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [*COMMAND, "up", *self._arguments], cwd=self.directory, env=_ENVIRONMENT, stdout=output, stderr=output
+                [*COMMAND, "up", *self._arguments],
+                cwd=self.directory,
+                env=self._environment,
+                stdout=output,
+                stderr=output,
             )
         self.wait_for_output("Handclasp is up.", 30)
         return self
@@ -110,7 +122,7 @@ class RunningSite:
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A command beside it, in the same directory."""
-        return handclasp(self.directory, *arguments, check=check)
+        return handclasp(self.directory, *arguments, check=check, environment=self._environment)
 
     def json(self, *arguments: str) -> Any:
         """The JSON that a command prints."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from handclasp.app import files
+from handclasp.store import files
 
 
 @contextmanager
