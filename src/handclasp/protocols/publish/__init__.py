@@ -1,0 +1,1 @@
+"""What an authority publishes over plain HTTP: revocation lists, its certificates, OCSP."""
