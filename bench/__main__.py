@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import explain, handwritten, ours, report, startup
+from bench import explain, handwritten, issuance, ours, report, startup
 from bench.load import Load, Programs, Unavailable, compile_programs, upstream
 from bench.rounds import Result, Target, compare
 from handclasp.dataplane.snapshot import Snapshot
 from handclasp.testing.site import free_port
 
 _OUT = Path(__file__).parent / "out"
+_PARTS = ("startup", "load", "issuance")
 _LIMIT = 1.10
 _ROUNDS = 25  # many short ones: a disturbance spoils a round, and the median does not see it
 _TENTH, _FIRST, _PEER, _BARE = "Handclasp, tenth rule", "Handclasp, first rule", "hand-written Envoy", "bare Envoy"
@@ -31,29 +32,38 @@ def main() -> int:
     """Run what the command line asks for; the exit status does not judge the numbers."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "--rounds", type=int, default=_ROUNDS, help=f"how often each gateway is measured (default: {_ROUNDS})"
+        "--rounds",
+        type=int,
+        help=f"how often each gateway and each issuer is measured (default: {_ROUNDS} and {issuance.ROUNDS})",
     )
-    parser.add_argument("--only", choices=("startup", "load"), help="one of the two parts")
+    parser.add_argument("--only", choices=_PARTS, help="one of the parts")
     parser.add_argument("--explain", action="store_true", help="instead: what each part of the data path costs")
     options = parser.parse_args()
     if not sys.platform.startswith("linux"):
         print("The benchmarks read /proc and need Linux.")
         return 1
+    _OUT.mkdir(exist_ok=True)
     load_before = os.getloadavg()[0]
     if load_before > 0.5:
         print(f"Something else is running (load {load_before:.1f}): the numbers will be noisy.\n")
-    waited, results, skipped = None, {}, None
-    if not options.explain and options.only != "load":
+    waited, results, skipped, issued = None, {}, None, None
+    parts = {"load"} if options.explain else {options.only} if options.only else {*_PARTS}
+    if "startup" in parts:
         waited = startup.measure(help_runs=10, up_runs=5)
-    if options.explain or options.only != "startup":
+    if "load" in parts:
         try:
-            results = asyncio.run(_loads(options.rounds, explained=options.explain))
+            results = asyncio.run(_loads(options.rounds or _ROUNDS, explained=options.explain))
         except Unavailable as missing:
             skipped = str(missing)
+    if "issuance" in parts:
+        issued = asyncio.run(issuance.run(_OUT, options.rounds or issuance.ROUNDS))
     rows = report.startup_rows(waited) if waited else []
     for title, result in results.items():
         rows += report.load_rows(title, result, _PEER, _LIMIT)
+    rows += issued.rows() if issued else []
     print(report.table(rows))
+    if issued:
+        print("", *issued.notes(), sep="\n")
     if skipped:
         print(f"\nThe CPU of handshakes and requests was not measured: {skipped}.")
     result_file = {
@@ -63,8 +73,8 @@ def main() -> int:
         "load_average": [load_before, os.getloadavg()[0]],
         "skipped": skipped,
         **report.as_json(rows, results, waited),
+        "issuance": issued.as_json() if issued else None,
     }
-    _OUT.mkdir(exist_ok=True)
     name = "explain.json" if options.explain else "result.json"
     (_OUT / name).write_text(json.dumps(result_file, indent=1) + "\n")
     print(f"\nEach sample is in bench/out/{name}.")

@@ -76,7 +76,7 @@ async def intent(directory: Path) -> Intent:
     with state.lock():
         async with open_site(state, current) as site:
             now = ambient.now()
-            crl = await current_crl(site.authority, now=now)
+            crl = await current_crl(site.authority, site.authority.hierarchy.clients, now=now)
             return Intent(
                 trust_domain=current.trust_domain,
                 services=tuple(
@@ -91,7 +91,7 @@ async def intent(directory: Path) -> Intent:
                     for s in current.services
                 ),
                 certificates={s.name: (await server_certificate(site, s)).pair for s in current.services},
-                client_authorities=pem.pem(site.authority.hierarchy.issuing).decode(),
+                client_authorities=pem.pem(site.authority.hierarchy.clients.certificate).decode(),
                 crl=crl.public_bytes(Encoding.PEM).decode(),
                 revoked=frozenset(Fingerprint256(f) for f in await deny_set(site.authority, now=now)),
             )

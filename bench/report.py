@@ -13,24 +13,29 @@ HEADER = ("what", "median", "middle half", "target", "")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line: a value in its unit, and the target it has, if any."""
+    """One line: a value in its unit, and the target it has, if any: the most that it may be, or with ``least`` the
+    least that it must be."""
 
     what: str
     spread: Spread
     unit: str
     target: float | None = None
+    least: bool = False
 
     @property
     def met(self) -> bool | None:
         """Whether the median keeps the target."""
-        return None if self.target is None else self.spread.median <= self.target
+        if self.target is None:
+            return None
+        return self.spread.median >= self.target if self.least else self.spread.median <= self.target
 
     def cells(self) -> tuple[str, ...]:
         """The line as text."""
-        digits = {"us": 1, "s": 3, "x": 3}[self.unit]
+        digits = {"us": 1, "s": 3, "x": 3, "/s": 0}[self.unit]
         low, high = f"{self.spread.low:.{digits}f}", f"{self.spread.high:.{digits}f}"
         verdict = {None: "", True: "met", False: "MISSED"}[self.met]
-        target = "" if self.target is None else f"{self.target:g} {self.unit}"
+        bound = "at least " if self.least else ""
+        target = "" if self.target is None else f"{bound}{self.target:g} {self.unit}"
         return (self.what, f"{self.spread.median:.{digits}f} {self.unit}", f"{low} - {high}", target, verdict)
 
 

@@ -6,8 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
+from typing import TypeVar
 
 from bench.load import Caller, Load, Programs, Sample, measure
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,12 @@ async def compare(programs: Programs, targets: Sequence[Target], load: Load, rou
     for target in targets:
         await measure(programs, target.pid, target.port, target.caller, warm)
     for number in range(rounds):
-        for target in _order(targets, number):
+        for target in in_turn(targets, number):
             samples[target.name].append(await measure(programs, target.pid, target.port, target.caller, load))
     return Result(load, samples)
 
 
-def _order(targets: Sequence[Target], number: int) -> Sequence[Target]:
+def in_turn(targets: Sequence[T], number: int) -> Sequence[T]:
     """Each round begins with another, and every second one goes backwards."""
     start = number // 2 % len(targets)
     rotated = [*targets[start:], *targets[:start]]

@@ -84,7 +84,7 @@ def each_key(schema: dict[str, Any], at: dict[str, Any], path: str) -> Iterator[
         yield here, default, setting["description"]
         if (below := _below(setting)) is not None:
             inner = schema["$defs"][below.rpartition("/")[2]]
-            infix = {"services": ".NAME.", "rules": "[]."}.get(name, ".")
+            infix = {"services": ".NAME.", "profiles": ".NAME.", "rules": "[]."}.get(name, ".")
             yield from each_key(schema, inner, here + infix)
 
 

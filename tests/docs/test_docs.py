@@ -17,7 +17,7 @@ from handclasp.cli.main import handclasp
 from handclasp.findings import Code
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 REFERENCE = ROOT / "docs" / "reference.md"
 SECURITY = ROOT / "docs" / "security.md"
 REQUIREMENTS = ROOT / "requirements"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from cryptography import x509
-
 from handclasp.app import ambient
+from handclasp.app.certificates import REASONS, check_verifiable
 from handclasp.app.naming import identity_named
 from handclasp.app.site import Site
 from handclasp.authority.issue import Issued, issue
 from handclasp.authority.policy import OPERATOR
-from handclasp.authority.ports import CertificateRecord, CertificateState
+from handclasp.authority.records import CertificateRecord, CertificateState, Confirmation
 from handclasp.authority.renew import renew as renew_certificate
 from handclasp.authority.revoke import revoke as revoke_certificates
 from handclasp.findings import Code, Refused
@@ -23,23 +22,16 @@ from handclasp.pki.spiffe import SpiffeID
 
 Json = dict[str, object]
 
-_REASONS = {
-    "unspecified": x509.ReasonFlags.unspecified,
-    "key_compromise": x509.ReasonFlags.key_compromise,
-    "affiliation_changed": x509.ReasonFlags.affiliation_changed,
-    "superseded": x509.ReasonFlags.superseded,
-    "cessation_of_operation": x509.ReasonFlags.cessation_of_operation,
-}
-"""The reasons a person may give (RFC 5280 §5.3.1), as the command line spells them."""
-
 
 async def add(site: Site, *, name: str, csr: str, dns: list[str], seconds: float | None) -> Json:
     """A certificate for a caller's key. Further ones for the same name are further copies of one identity."""
     identity = identity_named(site.authority.hierarchy.trust_domain, name)
     names = Names(spiffe_id=identity, dns=tuple(dns_name(text) for text in dns), ips=())
+    asked = request.parse(csr.encode())
+    check_verifiable(site, asked, identity)
     issued = await issue(
         site.authority,
-        request.parse(csr.encode()),
+        asked,
         names,
         CLIENT,
         OPERATOR,
@@ -47,20 +39,23 @@ async def add(site: Site, *, name: str, csr: str, dns: list[str], seconds: float
         serial=ambient.new_serial(),
         lifetime=_lifetime(site, seconds),
     )
-    return _granted(site, issued)
+    return await _granted(site, issued)
 
 
 async def renew(site: Site, *, name: str, csr: str, seconds: float | None) -> Json:
     """A new certificate with the names of the newest one that is neither revoked nor expired."""
+    identity = identity_named(site.authority.hierarchy.trust_domain, name)
+    asked = request.parse(csr.encode())
+    check_verifiable(site, asked, identity)
     issued = await renew_certificate(
         site.authority,
-        identity_named(site.authority.hierarchy.trust_domain, name),
-        request=request.parse(csr.encode()),
+        identity,
+        request=asked,
         now=ambient.now(),
         serial=ambient.new_serial(),
         lifetime=_lifetime(site, seconds),
     )
-    return _granted(site, issued)
+    return await _granted(site, issued)
 
 
 async def revoke(site: Site, *, name: str, reason: str) -> Json:
@@ -69,7 +64,7 @@ async def revoke(site: Site, *, name: str, reason: str) -> Json:
     held = await site.authority.ledger.certificates(identity=str(identity), profile=CLIENT.name)
     if not held:
         raise _unknown(identity)
-    revoked = await revoke_certificates(site.authority, identity, now=ambient.now(), reason=_REASONS[reason])
+    revoked = await revoke_certificates(site.authority, identity, now=ambient.now(), reason=REASONS[reason])
     # Told again even when nothing is new: an earlier push may have failed after its commit.
     seconds = await site.apply()
     return {
@@ -96,19 +91,23 @@ async def show(site: Site, *, name: str) -> Json:
     return {"identity": str(identity), "certificates": shown}
 
 
-def _granted(site: Site, issued: Issued) -> Json:
-    """What the holder of the key needs: its chain, the trust bundle, and until when they hold."""
+async def _granted(site: Site, issued: Issued) -> Json:
+    """What the holder of the key needs. Having the trust bundle now, it confirms what is in it."""
+    names = site.authority.hierarchy.names()
+    await site.authority.ledger.confirm(Confirmation(str(issued.record.identity), names, ambient.now()))
     return {
         **_summary(issued.record),
         "chain": pem.pem(*issued.chain).decode(),
-        "bundle": pem.pem(site.authority.hierarchy.root).decode(),
+        "bundle": pem.pem(*site.authority.hierarchy.roots).decode(),
     }
 
 
 def state_of(record: CertificateRecord, now: datetime) -> str:
-    """In one word, as a person asks: valid, expired or revoked."""
+    """In one word, as a person asks: valid, expired, on hold or revoked."""
     if record.state is CertificateState.REVOKED:
         return "revoked"
+    if record.state is CertificateState.HELD:
+        return "held"
     return "valid" if record.not_after > now else "expired"
 
 

@@ -12,7 +12,8 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from handclasp.app.state import StateDirectory
@@ -35,19 +36,27 @@ class SettingsSource(Protocol):
         """Read them; raises SettingsError or Refused."""
 
 
-async def perform(state: StateDirectory, load: SettingsSource, operation: str, **arguments: object) -> dict[str, Any]:
+async def perform(
+    state: StateDirectory, load: SettingsSource, operation: str, /, **arguments: object
+) -> dict[str, Any]:
     """Do one operation, wherever the writer of this state directory is. Raises Refused and InvalidSetting."""
     deadline = asyncio.get_running_loop().time() + _PATIENCE
-    if not state.exists():
+    if not state.exists() and operation not in _FIRST:
         load()  # what is wrong with it is said before anything is made
     while True:
         try:
             with state.lock():
                 # Imported only where the work is done here: asking the one who does it needs no database.
-                from handclasp.app.operations import OPERATIONS
+                from handclasp.app.hardening import no_core_dumps
+                from handclasp.app.operations import OPERATIONS, VAULT_OPERATIONS
                 from handclasp.app.site import open_site
+                from handclasp.app.vault import open_vault
 
-                async with open_site(state, _settings(load, operation)) as site:
+                no_core_dumps()
+                if operation in VAULT_OPERATIONS:
+                    with open_vault(state, _settings(state, load, operation)) as vault:
+                        return await VAULT_OPERATIONS[operation](vault, **arguments)
+                async with open_site(state, _settings(state, load, operation)) as site:
                     return await OPERATIONS[operation](site, **arguments)
         except Refused as refused:
             if refused.code is not Code.STATE_IN_USE:
@@ -61,17 +70,46 @@ async def perform(state: StateDirectory, load: SettingsSource, operation: str, *
                 await asyncio.sleep(0.05)
 
 
-_NEED_NO_SETTINGS = frozenset({"client.list", "client.show", "client.revoke"})
+_FIRST = frozenset({"ca.root", "ca.csr", "ca.import"})
+"""What may be the first thing that is ever done in a state directory, before there are settings."""
+
+_URGENT = frozenset(
+    {
+        "client.list",
+        "client.show",
+        "client.revoke",
+        "cert.revoke",
+        "cert.hold",
+        "ca.show",
+        "ca.bundle",
+        "audit.verify",
+        "audit.export",
+    }
+)
+"""What is done in spite of a settings file with mistakes, and makes nothing that depends on what it says."""
+
+_NEED_NO_SETTINGS = (
+    _FIRST
+    | _URGENT
+    | {"ca.sign", "ca.renew-root", "ca.crl", "ca.install-crl", "ca.install", "ca.passphrase"}
+    | {"audit.checkpoint", "backup"}
+)
+"""What is done on a machine without settings, such as that of an offline root."""
 
 
-def _settings(load: SettingsSource, operation: str) -> Settings | None:
-    """The settings; None where they cannot be used but are not needed: a broken file must not keep a caller in."""
+def _settings(state: StateDirectory, load: SettingsSource, operation: str) -> Settings | None:
+    """The settings; None where there are none and none are needed, or where they are wrong and it is urgent.
+
+    A broken file must not keep a caller in. But it may say of what kind a key is to be, where it is kept and what an
+    authority may sign, so nothing is made without it; and of another ledger than the one here.
+    """
     from handclasp.app.settings import SettingsError
 
     try:
         return load()
-    except (SettingsError, Refused):
-        if operation in _NEED_NO_SETTINGS:
+    except (SettingsError, Refused) as error:
+        missing = isinstance(error, Refused) and error.code is Code.CONFIG_MISSING
+        if (missing and operation in _NEED_NO_SETTINGS) or (operation in _URGENT and state.exists()):
             return None
         raise
 
@@ -122,11 +160,9 @@ async def serve(site: Site) -> asyncio.Server:
 
 
 async def _answer(site: Site, line: bytes) -> dict[str, object]:
-    from handclasp.app.operations import OPERATIONS
-
     try:
         asked = json.loads(line)
-        operation, arguments = OPERATIONS[asked["operation"]], dict(asked["arguments"])
+        operation, arguments = _known(site, asked["operation"]), dict(asked["arguments"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return _refusal(
             Refused(
@@ -134,7 +170,7 @@ async def _answer(site: Site, line: bytes) -> dict[str, object]:
             )
         )
     try:
-        return {"result": await operation(site, **arguments)}
+        return {"result": await operation(**arguments)}
     except Refused as refused:
         return _refusal(refused)
     except InvalidSetting as invalid:
@@ -150,6 +186,23 @@ async def _answer(site: Site, line: bytes) -> dict[str, object]:
                 f"Its trace is in {site.state.log / 'handclasp.log'}: please report it.",
             )
         )
+
+
+def _known(site: Site, name: str) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """The operation of that name on this site. Raises KeyError."""
+    from handclasp.app.operations import OPERATIONS, VAULT_OPERATIONS
+
+    if name in OPERATIONS:
+        return partial(OPERATIONS[name], site)
+    on_vault = VAULT_OPERATIONS[name]
+
+    async def then_take_over(**arguments: object) -> dict[str, Any]:
+        result = await on_vault(site.vault, **arguments)
+        if await site.reload():
+            await site.apply()
+        return result
+
+    return then_take_over
 
 
 def _refusal(refused: Refused) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast
 
@@ -12,6 +12,7 @@ from handclasp.findings import InvalidSetting
 from handclasp.pki import names
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
+IPNetwork: TypeAlias = IPv4Network | IPv6Network
 
 LISTEN: Final = "a port (8443), or an IP address and a port ('127.0.0.1:8443', '[::1]:8443')"
 UPSTREAM: Final = "http://HOST:PORT, https://HOST:PORT, or h2c://HOST:PORT for gRPC and HTTP/2 without TLS"

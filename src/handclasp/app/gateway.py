@@ -18,7 +18,8 @@ from handclasp.app.roots import read_roots
 from handclasp.app.server_certificates import ServerCertificate, server_certificate
 from handclasp.app.settings import ServiceSettings, Settings
 from handclasp.app.site import Site
-from handclasp.authority.crl import current_crl, deny_set
+from handclasp.authority.crl import Memory, current_crl, deny_set
+from handclasp.authority.records import Confirmation
 from handclasp.dataplane.ads import AdsServer
 from handclasp.dataplane.compile import compile_intent
 from handclasp.dataplane.envoy import DRAIN_SECONDS, Envoy, Exit
@@ -26,6 +27,7 @@ from handclasp.dataplane.intent import Fingerprint256, Intent, Service, Upstream
 from handclasp.dataplane.snapshot import LISTENER, Snapshot
 from handclasp.findings import Code, Refused
 from handclasp.pki import pem
+from handclasp.pki.profile import SERVER
 
 _log = logging.getLogger("handclasp.gateway")
 _CRL_AGE = timedelta(hours=1)
@@ -33,11 +35,17 @@ _CONFIRM_SECONDS = 5.0
 _START_SECONDS = 20.0
 
 
+POINT = "gateway/local"
+"""What this gateway is called among those who confirm what is trusted."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Crl:
+    """A revocation list as it was handed to Envoy, and the revocation mark that it has seen."""
+
     text: str
     made_at: datetime
-    covers: frozenset[int]
+    mark: int
 
 
 class Gateway:
@@ -47,7 +55,9 @@ class Gateway:
         self._site = site
         self._any = ports.any_address()
         self._certificates: dict[str, ServerCertificate] = {}
-        self._crl: _Crl | None = None
+        self._crls: dict[str, _Crl] = {}
+        self._memories: dict[str, Memory] = {}
+        self._trusted: frozenset[str] = frozenset()
         self._good: Snapshot | None = None
         self._publishing = asyncio.Lock()
         self._ads: AdsServer | None = None
@@ -77,6 +87,7 @@ class Gateway:
             settled.cancel()
             ready.cancel()
         self._good = snapshot
+        await self._confirm(self._site.authority.hierarchy.names())
         self._site.apply = self.apply
         self._site.report = self.report
 
@@ -144,7 +155,7 @@ class Gateway:
             try:
                 now = ambient.now()
                 due = [name for name, c in self._certificates.items() if now >= c.renew_at]
-                if due or self._crl is None or not timedelta(0) <= now - self._crl.made_at < _CRL_AGE:
+                if due or await self._site.reload() or await self._stale(now):
                     await self.apply()
                     for name in due:
                         _log.info("renewed the certificate of %s until %s", name, self._certificates[name].not_after)
@@ -162,6 +173,7 @@ class Gateway:
                     f"The listener {name} changes: requests have {DRAIN_SECONDS} s to finish, "
                     "and open streams (WebSocket, gRPC) are cut then."
                 )
+        names = self._site.authority.hierarchy.names()
         self._ads.publish(snapshot)
         try:
             await asyncio.wait_for(self._ads.confirmed(), _CONFIRM_SECONDS)
@@ -177,6 +189,13 @@ class Gateway:
                 self._ads.publish(self._good)
             raise
         self._good = snapshot
+        await self._confirm(names)
+
+    async def _confirm(self, names: frozenset[str]) -> None:
+        """Tell the ledger which authorities Envoy trusts now: a rotation waits for it."""
+        if names != self._trusted:
+            await self._site.authority.ledger.confirm(Confirmation(POINT, names, ambient.now()))
+            self._trusted = names
 
     async def _compile(self, settings: Settings) -> Snapshot:
         return compile_intent(await self._intent(settings))
@@ -184,9 +203,10 @@ class Gateway:
     async def _intent(self, settings: Settings) -> Intent:
         services = tuple(self._service(s) for s in settings.services)  # first: it may refuse, and nothing is made yet
         now = ambient.now()
+        issuers = self._site.authority.hierarchy.signer(SERVER).chain
         for service in settings.services:
             kept = self._certificates.get(service.name)
-            if kept is None or now >= kept.renew_at or kept.hosts != service.hosts:
+            if kept is None or now >= kept.renew_at or kept.hosts != service.hosts or kept.issuers != issuers:
                 self._certificates[service.name] = await server_certificate(self._site, service)
         names = {service.name for service in settings.services}
         self._certificates = {name: c for name, c in self._certificates.items() if name in names}
@@ -195,22 +215,36 @@ class Gateway:
             trust_domain=settings.trust_domain,
             services=services,
             certificates={s.name: self._certificates[s.name].pair for s in settings.services},
-            client_authorities=pem.pem(authority.hierarchy.issuing).decode(),
-            crl=await self._current_crl(now),
+            client_authorities=pem.pem(*(issuer.certificate for issuer in authority.hierarchy.accepted)).decode(),
+            crl=await self._current_crls(now),
             revoked=frozenset(Fingerprint256(f) for f in await deny_set(authority, now=now)),
         )
 
-    async def _current_crl(self, now: datetime) -> str:
-        """The revocation list, signed anew when something was revoked or an hour has passed (D19)."""
+    async def _current_crls(self, now: datetime) -> str:
+        """A revocation list of each authority whose certificates are accepted, signed anew when something was revoked
+        or an hour has passed (D19)."""
         authority = self._site.authority
-        issuer = authority.hierarchy.issuing_key_id
-        revoked = await authority.ledger.revocations(issuer, expires_after=now)
-        covers = frozenset(revocation.serial for revocation in revoked)
-        crl = self._crl
-        if crl is None or crl.covers != covers or not timedelta(0) <= now - crl.made_at < _CRL_AGE:
-            signed = await current_crl(authority, now=now)
-            crl = self._crl = _Crl(signed.public_bytes(Encoding.PEM).decode(), now, covers)
-        return crl.text
+        current = {}
+        for issuer in authority.hierarchy.accepted:
+            mark = await authority.ledger.revocation_mark(issuer.key_id, None)
+            kept = self._crls.get(issuer.key_id)
+            if kept is None or kept.mark != mark or not timedelta(0) <= now - kept.made_at < _CRL_AGE:
+                memory = self._memories.setdefault(issuer.key_id, Memory())
+                signed = await current_crl(authority, issuer, now=now, memory=memory)
+                kept = _Crl(signed.public_bytes(Encoding.PEM).decode(), now, mark)
+            current[issuer.key_id] = kept
+        self._crls = current
+        return "".join(crl.text for crl in current.values())
+
+    async def _stale(self, now: datetime) -> bool:
+        """Whether a list is old, or another process has revoked something since it was made."""
+        for issuer in self._site.authority.hierarchy.accepted:
+            kept = self._crls.get(issuer.key_id)
+            if kept is None or not timedelta(0) <= now - kept.made_at < _CRL_AGE:
+                return True
+            if kept.mark != await self._site.authority.ledger.revocation_mark(issuer.key_id, None):
+                return True
+        return False
 
     def _service(self, service: ServiceSettings) -> Service:
         upstream = service.upstream

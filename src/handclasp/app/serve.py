@@ -10,21 +10,30 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from handclasp.access.evaluate import Request, decide
 from handclasp.access.policy import Anyone
-from handclasp.app import control, files, settings
+from handclasp.app import ambient, control, ports, settings
+from handclasp.app.audits import sign_hourly
 from handclasp.app.demo import PATH as DEMO_PATH
 from handclasp.app.demo import SERVICE as DEMO_SERVICE
 from handclasp.app.demo import DemoApi
 from handclasp.app.gateway import Gateway
 from handclasp.app.grant import grant
+from handclasp.app.hardening import no_core_dumps
 from handclasp.app.operations import OPERATIONS
 from handclasp.app.settings import ServiceSettings, Settings, SettingsError
 from handclasp.app.site import Site, open_site
 from handclasp.app.state import BUNDLE, CHAIN, KEY, StateDirectory, unwritable
 from handclasp.findings import Code, InvalidSetting, Refused
 from handclasp.pki.spiffe import SpiffeID, TrustDomain
+from handclasp.store import files
+from handclasp.store.keyfiles import KeyFiles
+
+if TYPE_CHECKING:
+    from handclasp.protocols.publish.server import PublishServer
 
 _log = logging.getLogger("handclasp")
 _WATCH_SECONDS = 0.2
@@ -67,6 +76,7 @@ async def up(options: UpOptions, say: Say) -> None:
         tasks = [
             asyncio.create_task(up_.gateway.maintain()),
             asyncio.create_task(_watch(options.config, up_.gateway, say)),
+            asyncio.create_task(sign_hourly(up_.site.vault)),
         ]
         stopped = asyncio.create_task(stop.wait())
         try:
@@ -87,6 +97,7 @@ async def up(options: UpOptions, say: Say) -> None:
 async def running(options: UpOptions, say: Say) -> AsyncIterator[Up]:
     """The whole of `up` without the waiting: yields when the gateway serves, drains and stops at the end."""
     state = options.state
+    no_core_dumps()
     with state.lock(), _log_file(state.log):
         demo = _settle_first_run(options, say)
         try:
@@ -99,18 +110,49 @@ async def running(options: UpOptions, say: Say) -> AsyncIterator[Up]:
                 up_ = Up(site, gateway, demo)
                 try:
                     await gateway.start()
-                    await _first_caller(site)
-                    server = await control.serve(site)
-                    try:
-                        yield up_
-                    finally:
-                        server.close()
-                        state.control_socket.unlink(missing_ok=True)
+                    async with published(site):
+                        await _first_caller(site)
+                        server = await control.serve(site)
+                        try:
+                            yield up_
+                        finally:
+                            server.close()
+                            state.control_socket.unlink(missing_ok=True)
                 finally:
                     await _stop(up_)
         finally:
             if demo is not None:
                 demo.stop()
+
+
+@asynccontextmanager
+async def published(site: Site) -> AsyncIterator[PublishServer | None]:
+    """Serve revocation lists, certificates and OCSP while the context lasts, where the settings say so."""
+    where = site.settings.authority
+    if where.listen is None:
+        yield None
+        return
+    from handclasp.protocols.publish.server import served
+
+    address = where.listen.address or ports.any_address()
+    prefix = urlsplit(where.url or "").path
+    async with served(
+        lambda: site.authority,
+        address,
+        where.listen.port,
+        clock=ambient.now,
+        serial=ambient.new_serial,
+        prefix=prefix,
+    ) as server:
+        before = site.apply
+
+        async def apply() -> float | None:
+            seconds = await before()
+            await server.refresh()
+            return seconds
+
+        site.apply = apply
+        yield server
 
 
 async def _stop(up_: Up) -> None:
@@ -318,8 +360,7 @@ def summary(site: Site, options: UpOptions) -> str:
         ]
     lines += [
         "",
-        "The authority's keys are unencrypted files of this directory, readable by you alone; the root's can be moved",
-        f"away (see: {options.command} status).",
+        *_about_keys(site, options),
         "",
         f"  {options.command} client add NAME    a caller with a key and certificate of its own",
         f"  {options.command} log -f             who called, who was refused, and why",
@@ -328,6 +369,16 @@ def summary(site: Site, options: UpOptions) -> str:
         "Stop with Ctrl-C.",
     ]
     return "\n".join(lines)
+
+
+def _about_keys(site: Site, options: UpOptions) -> list[str]:
+    custody = site.authority.custody
+    if not isinstance(custody, KeyFiles) or not custody.unencrypted():
+        return [f"The authority's keys, and whether the root's can be moved away: {options.command} status."]
+    return [
+        "The authority's keys are unencrypted files of this directory, readable by you alone; the root's can be moved",
+        f"away (see: {options.command} status). To encrypt them: {options.command} ca passphrase.",
+    ]
 
 
 def _base_url(service: ServiceSettings) -> str:

@@ -32,13 +32,14 @@ class ServerCertificate:
     hosts: tuple[str | IPv4Address | IPv6Address, ...]
     not_after: datetime
     renew_at: datetime
+    issuers: tuple[x509.Certificate, ...]
 
 
 async def server_certificate(site: Site, service: ServiceSettings) -> ServerCertificate:
     """The certificate on disk if it is this service's, this authority's and fresh; else a new one."""
     names = _names(site, service)
     directory = site.state.gateway(service.name)
-    kept = _kept(directory, service.hosts, names, site.authority.hierarchy.issuing)
+    kept = _kept(directory, service.hosts, names, site.authority.hierarchy.signer(SERVER).chain)
     if kept is not None and ambient.now() < kept.renew_at:
         return kept
     key = keys.generate(keys.KeyType.EC_P256)
@@ -55,11 +56,11 @@ async def server_certificate(site: Site, service: ServiceSettings) -> ServerCert
     )
     chain = pem.pem(*issued.chain)
     private = keys.private_pem(key)
-    bundle = pem.pem(site.authority.hierarchy.root)
+    bundle = pem.pem(*site.authority.hierarchy.roots)
     write_identity(directory, key=private, chain=chain, bundle=bundle)
     pair = KeyPair(chain.decode(), private.decode())
     leaf = issued.certificate
-    return ServerCertificate(pair, service.hosts, leaf.not_valid_after_utc, _renew_at(leaf))
+    return ServerCertificate(pair, service.hosts, leaf.not_valid_after_utc, _renew_at(leaf), issued.chain[1:])
 
 
 def _names(site: Site, service: ServiceSettings) -> Names:
@@ -72,20 +73,20 @@ def _kept(
     directory: Path,
     hosts: tuple[str | IPv4Address | IPv6Address, ...],
     names: Names,
-    issuing: x509.Certificate,
+    issuers: tuple[x509.Certificate, ...],
 ) -> ServerCertificate | None:
     """What is on disk, or None if anything about it is not as it should be: then there will be a new one."""
     try:
         private = (directory / KEY).read_bytes()
         chain = (directory / CHAIN).read_bytes()
-        leaf, issuer = pem.load_chain(chain)
+        leaf, *above = pem.load_chain(chain)
         key = keys.load_private(private)
-        leaf.verify_directly_issued_by(issuing)
+        leaf.verify_directly_issued_by(issuers[0])
         alternative = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (OSError, ValueError, TypeError, x509.ExtensionNotFound, InvalidSignature, Refused):
         return None
     same = (
-        issuer == issuing
+        tuple(above) == issuers
         and keys.spki_sha256(key.public_key()) == keys.spki_sha256(keys.supported(leaf.public_key()))
         and set(alternative.get_values_for_type(x509.DNSName)) == set(names.dns)
         and set(alternative.get_values_for_type(x509.IPAddress)) == set(names.ips)
@@ -94,7 +95,7 @@ def _kept(
     if not same:
         return None
     pair = KeyPair(chain.decode(), private.decode())
-    return ServerCertificate(pair, hosts, leaf.not_valid_after_utc, _renew_at(leaf))
+    return ServerCertificate(pair, hosts, leaf.not_valid_after_utc, _renew_at(leaf), issuers)
 
 
 def _renew_at(leaf: x509.Certificate) -> datetime:

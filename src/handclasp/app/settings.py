@@ -8,13 +8,16 @@ all problems of a file at once, each with line and column.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from handclasp.access.policy import ANYONE, Anyone, Policy, Rule
+from handclasp.app.authority_settings import AuthoritySettings
 from handclasp.app.endpoints import IPAddress, Listen, Upstream
 from handclasp.app.yaml_source import (
     MAX_SIZE,
@@ -80,6 +83,9 @@ class Settings:
     lifetimes: Lifetimes
     source: str = field(compare=False)
     positions: Mapping[str, Position] = field(compare=False, repr=False)
+    authority: AuthoritySettings = field(default_factory=AuthoritySettings)
+    profiles: Mapping[str, profile.Profile] = field(default_factory=lambda: profile.PROFILES)
+    database: str | None = None
 
     def position(self, path: str) -> Position:
         """Line and column, from 1, of a setting (``services.orders.rules[0].allow``) or of what is around it."""
@@ -200,13 +206,34 @@ def _scalar(text: str) -> str:
 
 
 def _settings(model: FileModel, source: Source) -> Settings:
+    from handclasp.app.settings_authority import authority_settings, profile_settings
+
+    own = {}
+    for name, described in model.profiles.items():
+        with _told(source, "profiles", name):
+            own[name] = profile_settings(name, described)
+    authority = AuthoritySettings()
+    with _told(source, "authority"):
+        authority = authority_settings(model.authority, str(model.trust_domain))
     return Settings(
         trust_domain=model.trust_domain,
         services=tuple(_service(name, service, source) for name, service in model.services.items()),
         lifetimes=Lifetimes(model.lifetimes.client, model.lifetimes.gateway),
         source=source.file,
         positions={path_text(path): place for path, place in source.positions.items()},
+        authority=authority,
+        profiles=MappingProxyType({**profile.PROFILES, **own}),
+        database=model.database,
     )
+
+
+@contextmanager
+def _told(source: Source, *path: str) -> Iterator[None]:
+    """What is wrong in the context is a problem of the setting at ``path``, or of one below it."""
+    try:
+        yield
+    except InvalidSetting as error:
+        source.add((*path, *error.path.split(".")), error.why, error.allowed)
 
 
 def _service(name: str, model: ServiceModel, source: Source) -> ServiceSettings:

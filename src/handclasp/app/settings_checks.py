@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from handclasp.access.pattern import IdentityPattern
 from handclasp.access.policy import ANYONE, Anyone, Policy, Rule
 from handclasp.app.endpoints import IPAddress, Listen, Upstream
-from handclasp.app.settings_model import if_valid, parse_host
+from handclasp.app.settings_fields import if_valid
+from handclasp.app.settings_model import parse_host
 from handclasp.app.yaml_source import Path, Source, Tree
 from handclasp.findings import InvalidSetting
 

@@ -7,89 +7,33 @@ The models drive both the validation and the JSON Schema for editors. What sever
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
-from pydantic_core import ErrorDetails, core_schema
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo
+from pydantic_core import ErrorDetails
 
 from handclasp.access.pattern import IdentityPattern, PathPattern
 from handclasp.access.policy import ANYONE, Anyone, Rule, parse_method
 from handclasp.app.duration import PATTERN, parse_duration
 from handclasp.app.endpoints import LISTEN, UPSTREAM, IPAddress, Listen, Upstream
-from handclasp.app.yaml_source import Path, Source, Tree, kind
+from handclasp.app.settings_authority import PROFILE_NAME, PROFILE_NAME_PATTERN, AuthorityModel, ProfileModel
+from handclasp.app.settings_fields import Model, Several, Text, choice, did_you_mean, if_valid
+from handclasp.app.yaml_source import Path, Source, kind
 from handclasp.findings import InvalidSetting
 from handclasp.pki import names, profile
 from handclasp.pki.spiffe import TrustDomain
 
-if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class _Text:
-    """Metadata of a model's field: text that ``parse`` reads. pydantic sees no more of the type than this."""
-
-    parse: Callable[[str], object]
-    allowed: str
-    json: Mapping[str, object] = field(default_factory=lambda: {"type": "string"})
-
-    def __get_pydantic_core_schema__(self, _source: object, _: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.with_info_plain_validator_function(self._validate)
-
-    def __get_pydantic_json_schema__(self, _: object, __: GetJsonSchemaHandler) -> dict[str, Any]:
-        return dict(self.json)
-
-    def _validate(self, value: object, info: ValidationInfo) -> object:
-        if not isinstance(value, str):
-            raise InvalidSetting("", f"{kind(value)} stands where one value belongs", self.allowed)
-        return self.parse(value)
-
-
-class _CallerText(_Text):
+class _CallerText(Text):
     """The same for a caller, who belongs to the file's trust domain."""
 
-    def _validate(self, value: object, info: ValidationInfo) -> object:
+    def validate(self, value: object, info: ValidationInfo) -> object:
         if value is ANYONE:
             return value
         domain = (info.context or {}).get("trust_domain")
-        return _Text(lambda text: _caller(text, domain), self.allowed)._validate(value, info)
-
-
-@dataclass(frozen=True)
-class _Several:
-    """Metadata of a model's field: a list or a mapping, and what is said where it is none or empty."""
-
-    of: type[list[object]] | type[dict[str, object]]
-    allowed: str
-    may_be_empty: bool = False
-    may_be_one: bool = False
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.no_info_before_validator_function(self._check, handler(source))
-
-    def __get_pydantic_json_schema__(self, core: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        made = handler(core)
-        if self.may_be_empty:
-            return {"anyOf": [made, {"type": "null"}]}
-        made |= {"minItems": 1} if self.of is list else {"minProperties": 1}
-        return {"anyOf": [made["items"], made]} if self.may_be_one else made
-
-    def _check(self, value: object) -> object:
-        if self.may_be_empty and value is None:
-            return self.of()
-        if self.may_be_one and isinstance(value, str):
-            return [ANYONE if value == str(ANYONE) else value]
-        if not isinstance(value, self.of):
-            what = "a list" if self.of is list else "a mapping"
-            raise InvalidSetting("", f"{kind(value)} stands where {what} belongs", self.allowed)
-        if not value and not self.may_be_empty:
-            raise InvalidSetting("", "it is empty", self.allowed)
-        return value
+        return Text(lambda text: _caller(text, domain), self.allowed).validate(value, info)
 
 
 def _service_name(text: str) -> str:
@@ -113,16 +57,6 @@ def _file_name(text: str) -> str:
     if not text or "\0" in text:
         raise InvalidSetting("", "this is not the name of a file", "a PEM file, relative to this file")
     return text
-
-
-def _choice(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in choices:
-            why = f"{text!r} is not one of the choices{_did_you_mean(text, choices)}"
-            raise InvalidSetting("", why, " or ".join(choices))
-        return text
-
-    return parse
 
 
 def _lifetime(limits: profile.Profile) -> Callable[[str], timedelta]:
@@ -153,37 +87,31 @@ def _caller(text: str, trust_domain: TrustDomain | None) -> IdentityPattern | An
     return callers if isinstance(callers, Anyone) else callers[0]
 
 
-def if_valid(parse: Callable[[str], T], value: Tree) -> T | None:
-    """What the value means, or None where it is wrong by itself, which is said elsewhere."""
-    try:
-        return parse(value) if isinstance(value, str) else None
-    except InvalidSetting:
-        return None
-
-
-def _did_you_mean(text: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches
-
-    found = get_close_matches(text[:60].lower().replace("-", "_"), list(known), n=1)
-    return f" (did you mean {found[0]}?)" if found else ""
-
-
 _HOSTS: Final = "a list of exact host names and IP addresses (no wildcards), as in [api.example.org, localhost]"
 _CALLERS: Final = (
     "a SPIFFE ID, a list of them (* is one whole segment, ** any number), or anyone without client certificates"
 )
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def _database(text: str) -> str:
+    if not _DATABASE.match(text):
+        raise InvalidSetting("", f"{text.partition(':')[0]!r} is no database that is known here", _DATABASE_ALLOWED)
+    if _WITH_PASSWORD.match(text):
+        raise InvalidSetting("", "there is a password in it", "the address without it, and the password in ~/.pgpass")
+    return text
 
 
-class RuleModel(_Model):
+_DATABASE: Final = re.compile(r"postgres(ql)?://")
+_WITH_PASSWORD: Final = re.compile(r"[a-z]+://[^/@]*:[^/@]*@")
+_DATABASE_ALLOWED: Final = "postgresql://USER@HOST:PORT/NAME"
+
+
+class RuleModel(Model):
     """One rule: it allows these callers these methods on these paths. GET does not imply HEAD."""
 
     allow: Annotated[
         list[Annotated[IdentityPattern | Anyone, _CallerText(str, _CALLERS)]],
-        _Several(list, _CALLERS, may_be_one=True),
+        Several(list, _CALLERS, may_be_one=True),
     ] = Field(
         description="Who: a SPIFFE ID or a list of them. * is one whole segment, ** any number of segments. "
         "anyone (alone) where the service asks for no client certificates.",
@@ -191,16 +119,16 @@ class RuleModel(_Model):
     )
     # Empty means that the file does not say; an empty list in the file is a problem.
     methods: Annotated[
-        list[Annotated[str, _Text(parse_method, "a method in capitals, as in GET")]],
-        _Several(list, "a list of methods, as in [GET, POST]; leave methods out to allow any"),
+        list[Annotated[str, Text(parse_method, "a method in capitals, as in GET")]],
+        Several(list, "a list of methods, as in [GET, POST]; leave methods out to allow any"),
     ] = Field(
         default_factory=list,
         description="The methods, in capitals; without it, any. GET does not imply HEAD.",
         examples=[["GET", "POST"]],
     )
     paths: Annotated[
-        list[Annotated[PathPattern, _Text(PathPattern.parse, "a path, as in /v1/orders/**")]],
-        _Several(list, "a list of paths, as in [/v1/orders/**]; leave paths out to allow any"),
+        list[Annotated[PathPattern, Text(PathPattern.parse, "a path, as in /v1/orders/**")]],
+        Several(list, "a list of paths, as in [/v1/orders/**]; leave paths out to allow any"),
     ] = Field(
         default_factory=list,
         description="The paths, without query; without it, any. * is one whole segment that is not empty, "
@@ -209,12 +137,12 @@ class RuleModel(_Model):
     )
 
 
-class ServiceModel(_Model):
+class ServiceModel(Model):
     """One API: where callers reach it, where it is, and who may call it."""
 
     listen: Annotated[
         Listen,
-        _Text(
+        Text(
             Listen.parse,
             LISTEN,
             {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"type": "string"}]},
@@ -224,18 +152,18 @@ class ServiceModel(_Model):
         examples=[8443, "127.0.0.1:8443", "[::1]:8443"],
     )
     hosts: Annotated[
-        list[Annotated[str | IPAddress, _Text(parse_host, "an exact host name or an IP address; no wildcards")]],
-        _Several(list, _HOSTS),
+        list[Annotated[str | IPAddress, Text(parse_host, "an exact host name or an IP address; no wildcards")]],
+        Several(list, _HOSTS),
     ] = Field(
         description="The names by which callers call this service: exact DNS names and IP addresses.",
         examples=[["orders.example.org", "localhost"]],
     )
-    upstream: Annotated[Upstream, _Text(Upstream.parse, UPSTREAM)] = Field(
+    upstream: Annotated[Upstream, Text(Upstream.parse, UPSTREAM)] = Field(
         description="The API behind the gateway. h2c is HTTP/2 without TLS, as gRPC servers speak it. "
         "The certificate of an https upstream is verified.",
         examples=["http://127.0.0.1:8000", "https://api.internal:8443", "h2c://127.0.0.1:50051"],
     )
-    upstream_ca: Annotated[str | None, _Text(_file_name, "a PEM file, relative to this file")] = Field(
+    upstream_ca: Annotated[str | None, Text(_file_name, "a PEM file, relative to this file")] = Field(
         default=None,
         description="The authority that an https upstream is verified with (a PEM file, relative to this file), "
         "instead of the system's.",
@@ -243,32 +171,32 @@ class ServiceModel(_Model):
     )
     client_certificates: Annotated[
         Literal["required", "off"],
-        _Text(_choice("required", "off"), "required or off", {"enum": ["required", "off"]}),
+        Text(choice("required", "off"), "required or off", {"enum": ["required", "off"]}),
     ] = Field(
         default="required",
         description="off: plain TLS; callers have no identities, and rules say allow: anyone.",
         examples=["required"],
     )
     explain: Annotated[
-        Literal["none", "full"], _Text(_choice("none", "full"), "none or full", {"enum": ["none", "full"]})
+        Literal["none", "full"], Text(choice("none", "full"), "none or full", {"enum": ["none", "full"]})
     ] = Field(
         default="none",
         description="full: the answer to a denied caller says which rules there are and why none allows. "
         "The operator asks `handclasp can`.",
         examples=["full"],
     )
-    rules: Annotated[list[RuleModel], _Several(list, "a list of rules (allow, methods, paths)", True)] = Field(
+    rules: Annotated[list[RuleModel], Several(list, "a list of rules (allow, methods, paths)", True)] = Field(
         default_factory=list,
         description="Who may do what. What no rule allows is denied, so no rules deny everything.",
         examples=[[{"allow": "spiffe://example.org/checkout", "methods": ["GET"], "paths": ["/v1/orders/**"]}]],
     )
 
 
-class LifetimesModel(_Model):
+class LifetimesModel(Model):
     """How long the certificates that are made from now on are valid: 90d, 12h, 30m, 10s."""
 
     client: Annotated[
-        timedelta, _Text(_lifetime(profile.CLIENT), _LIFETIME, {"type": "string", "pattern": f"^{PATTERN}$"})
+        timedelta, Text(_lifetime(profile.CLIENT), _LIFETIME, {"type": "string", "pattern": f"^{PATTERN}$"})
     ] = Field(
         default=profile.CLIENT.lifetime,
         description="The callers' certificates.",
@@ -276,7 +204,7 @@ class LifetimesModel(_Model):
         json_schema_extra={"default": "90d"},
     )
     gateway: Annotated[
-        timedelta, _Text(_lifetime(profile.SERVER), _LIFETIME, {"type": "string", "pattern": f"^{PATTERN}$"})
+        timedelta, Text(_lifetime(profile.SERVER), _LIFETIME, {"type": "string", "pattern": f"^{PATTERN}$"})
     ] = Field(
         default=profile.SERVER.lifetime,
         description="The gateway's own, renewed while it runs.",
@@ -285,26 +213,42 @@ class LifetimesModel(_Model):
     )
 
 
-class FileModel(_Model):
+class FileModel(Model):
     """What Handclasp serves, and who may call it."""
 
     trust_domain: Annotated[
         TrustDomain,
-        _Text(TrustDomain.parse, "a name in lower case, as in example.org", {"type": "string", "maxLength": 255}),
+        Text(TrustDomain.parse, "a name in lower case, as in example.org", {"type": "string", "maxLength": 255}),
     ] = Field(
         description="The name under which all identities are given: spiffe://TRUST_DOMAIN/NAME. "
         "It cannot be changed once certificates are issued.",
         examples=["example.org"],
     )
     services: Annotated[
-        dict[Annotated[str, _Text(_service_name, _SERVICE_NAME_ALLOWED)], ServiceModel],
-        _Several(dict, "a mapping of services: a name, as in orders, with listen, hosts and upstream below it"),
+        dict[Annotated[str, Text(_service_name, _SERVICE_NAME_ALLOWED)], ServiceModel],
+        Several(dict, "a mapping of services: a name, as in orders, with listen, hosts and upstream below it"),
     ] = Field(
         description="The services by name (lower-case letters, digits and dashes).",
         examples=[{"orders": {"listen": 8443, "hosts": ["orders.example.org"], "upstream": "http://127.0.0.1:8000"}}],
         json_schema_extra={"propertyNames": {"pattern": f"^{_SERVICE_NAME.pattern}$"}},
     )
     lifetimes: LifetimesModel = Field(default_factory=LifetimesModel, description="How long certificates are valid.")
+    database: Annotated[str | None, Text(_database, _DATABASE_ALLOWED)] = Field(
+        default=None,
+        description="Where the ledger is: postgresql://USER@HOST/NAME, for several processes on one ledger. "
+        "Without it, SQLite in the state directory. The password belongs into ~/.pgpass or PGPASSWORD.",
+        examples=["postgresql://handclasp@db.example.org/handclasp"],
+    )
+    authority: AuthorityModel = Field(default_factory=AuthorityModel, description="The certificate authority.")
+    profiles: Annotated[
+        dict[Annotated[str, PROFILE_NAME], ProfileModel],
+        Several(dict, "a mapping of profiles: a name, with extends and what differs below it"),
+    ] = Field(
+        default_factory=dict,
+        description="Kinds of certificates of your own, by name, beside the built-in ones.",
+        examples=[{"partner": {"extends": "client", "lifetime": "30d", "approval": "required"}}],
+        json_schema_extra={"propertyNames": {"pattern": PROFILE_NAME_PATTERN}},
+    )
 
 
 def schema() -> dict[str, Any]:
@@ -325,7 +269,7 @@ def validate(source: Source) -> FileModel | None:
     tree = source.tree
     if not isinstance(tree, dict):
         what = "the file is empty" if tree is None else f"the file holds {kind(tree)} instead of settings"
-        source.add((), what, "the settings trust_domain, services and lifetimes, each with a colon")
+        source.add((), what, "the settings trust_domain, services and so on, each with a colon")
         return None
     model = None
     try:
@@ -355,7 +299,7 @@ def _add(source: Source, error: ErrorDetails) -> None:
         why = f"{path[-1]} is missing"
         source.add(path, why, _allowed(model, str(path[-1])), at)
     elif error["type"] == "extra_forbidden":
-        why = f"there is no setting of this name here{_did_you_mean(str(path[-1]), model.model_fields)}"
+        why = f"there is no setting of this name here{did_you_mean(str(path[-1]), model.model_fields)}"
         source.add(path, why, ", ".join(model.model_fields), at)
     else:
         why = f"{kind(error['input'])} stands where a mapping belongs"
@@ -363,15 +307,29 @@ def _add(source: Source, error: ErrorDetails) -> None:
 
 
 def _model_at(path: Path) -> type[BaseModel]:
-    if len(path) >= 4 and path[2] == "rules":
-        return RuleModel
-    if path[:1] == ("services",) and len(path) >= 2:
-        return ServiceModel
-    return LifetimesModel if path == ("lifetimes",) else FileModel
+    """The model that has the setting at ``path``, or the last one on the way to it."""
+    model: type[BaseModel] = FileModel
+    into_container = False
+    for step in path:
+        if into_container:  # the step is a name in a mapping or a place in a list
+            into_container = False
+            continue
+        inner = _inner(model.model_fields[step].annotation) if step in model.model_fields else None
+        if inner is None:
+            return model
+        into_container = inner is not model.model_fields[str(step)].annotation
+        model = inner
+    return model
+
+
+def _inner(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _inner(part)) is not None), None)
 
 
 def _allowed(model: type[BaseModel], name: str) -> str:
     for metadata in model.model_fields[name].metadata:
-        if isinstance(metadata, _Text | _Several):
+        if isinstance(metadata, Text | Several):
             return metadata.allowed
     return name

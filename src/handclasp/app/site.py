@@ -1,21 +1,18 @@
-"""One state directory, opened: what every operation needs. The only place where the parts are put together."""
+"""A state directory with its authority: what most operations need. The only place where the parts are put together."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from handclasp.app import ambient
 from handclasp.app.settings import Lifetimes, Settings
 from handclasp.app.state import StateDirectory
-from handclasp.authority.hierarchy import establish
+from handclasp.app.vault import Vault, open_vault, plan_of
+from handclasp.authority.hierarchy import establish, load, trust_domain_of
 from handclasp.authority.issue import Authority
 from handclasp.findings import Code, Refused
-from handclasp.pki.spiffe import TrustDomain
-from handclasp.store import database as databases
-from handclasp.store.keyfiles import KeyFiles
-from handclasp.store.ledger import SqlLedger
 
 
 async def _no_gateway() -> float | None:
@@ -30,11 +27,25 @@ class Site:
     where no gateway runs. ``report`` says how the gateway is, where one runs.
     """
 
-    state: StateDirectory
+    vault: Vault
     settings: Settings
     authority: Authority
     apply: Callable[[], Awaitable[float | None]] = _no_gateway
     report: Callable[[], Awaitable[dict[str, object]]] | None = None
+
+    @property
+    def state(self) -> StateDirectory:
+        """Where all of it is."""
+        return self.vault.state
+
+    async def reload(self) -> bool:
+        """Take over what has changed among the authorities; False if nothing has."""
+        known = self.authority.hierarchy
+        found = await load(self.vault.ledger, self.vault.custody, self.settings.trust_domain)
+        if found is None or found == known:
+            return False
+        self.authority = replace(self.authority, hierarchy=found)
+        return True
 
 
 @asynccontextmanager
@@ -44,28 +55,27 @@ async def open_site(state: StateDirectory, settings: Settings | None) -> AsyncIt
     Without settings it is opened as what it is: its own trust domain, no services. Refused (CONFIG_MISSING) if there
     is nothing in it either.
     """
-    database = databases.open(state.ledger)
-    try:
-        ledger = SqlLedger(database)
-        custody = KeyFiles(state.authority_keys)
-        if settings is None:
-            settings = await _as_it_is(state, ledger)
+    with open_vault(state, settings) as vault:
+        current = settings if settings is not None else await _as_it_is(vault)
+        plan = plan_of(current.authority)
         hierarchy = await establish(
-            ledger, custody, settings.trust_domain, now=ambient.now(), serial=ambient.new_serial
+            vault.ledger,
+            vault.custody,
+            current.trust_domain,
+            plan=plan,
+            now=ambient.now(),
+            serial=ambient.new_serial,
         )
-        yield Site(state, settings, Authority(ledger, custody, hierarchy))
-    finally:
-        database.close()
+        yield Site(vault, current, Authority(vault.ledger, vault.custody, hierarchy, plan))
 
 
-async def _as_it_is(state: StateDirectory, ledger: SqlLedger) -> Settings:
-    known = await ledger.authorities()
-    if not known:
+async def _as_it_is(vault: Vault) -> Settings:
+    trust_domain = await trust_domain_of(vault.ledger)
+    if trust_domain is None:
         raise Refused(
             Code.CONFIG_MISSING,
-            f"There is nothing in {state.path} yet",
+            f"There is nothing in {vault.state.path} yet",
             "no authority was made there, and there are no settings to make one from",
             "Run: handclasp up.",
         )
-    trust_domain = TrustDomain.parse((known[0].identity or "").removeprefix("spiffe://"))
     return Settings(trust_domain, (), Lifetimes(), source="", positions={})

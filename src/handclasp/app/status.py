@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
-from cryptography import x509
+from datetime import datetime
 
 from handclasp.app import ambient
-from handclasp.app.callers import Json, state_of
+from handclasp.app.authorities import facts
+from handclasp.app.callers import Json
 from handclasp.app.site import Site
-from handclasp.authority.ports import CertificateState
-from handclasp.pki.names import rfc4514
+from handclasp.authority.ports import Ledger
+from handclasp.authority.records import AuthorityState, CertificateState, RequestState, Search
 from handclasp.pki.profile import CLIENT
+from handclasp.store.keyfiles import KeyFiles
+
+_SHOWN = 100
 
 
 async def of_site(site: Site) -> Json:
     """The whole status. ``gateway`` is null where none runs."""
     now = ambient.now()
-    hierarchy, custody = site.authority.hierarchy, site.authority.custody
-    clients = await site.authority.ledger.certificates(profile=CLIENT.name)
-    states = [state_of(r, now) for r in clients if r.state is not CertificateState.INTENDED]
-    soon = [r for r in clients if state_of(r, now) == "valid" and r.not_after - now < (r.not_after - r.not_before) / 3]
+    custody = site.authority.custody
+    ledger = site.authority.ledger
     return {
         "state": str(site.state.path),
         "trust_domain": str(site.settings.trust_domain),
-        "root": {
-            **_certificate(hierarchy.root, now),
-            "key_online": await custody.available("root"),
-            "key": custody.where("root"),
-        },
-        "issuing": {
-            **_certificate(hierarchy.issuing, now),
-            "key_online": await custody.available("issuing"),
-            "key": custody.where("issuing"),
-        },
-        "clients": {name: states.count(name) for name in ("valid", "expired", "revoked")},
-        "clients_to_renew": sorted({r.identity for r in soon if r.identity}),
+        "authorities": [
+            await facts(site.vault, record)
+            for record in await ledger.authorities()
+            if record.state is not AuthorityState.RETIRED
+        ],
+        "keys_unencrypted": list(custody.unencrypted()) if isinstance(custody, KeyFiles) else [],
+        "pending_requests": len(await ledger.pending_requests(RequestState.PENDING)),
+        "clients": await _counted(ledger, now),
+        "clients_to_renew": await _to_renew(site, now),
         "gateway": await site.report() if site.report is not None else None,
         "services": [
             {
@@ -51,9 +48,28 @@ async def of_site(site: Site) -> Json:
     }
 
 
-def _certificate(certificate: x509.Certificate, now: datetime) -> Json:
-    return {
-        "subject": rfc4514(certificate.subject),
-        "not_after": certificate.not_valid_after_utc.isoformat(timespec="seconds"),
-        "days_left": round((certificate.not_valid_after_utc - now) / timedelta(days=1), 1),
-    }
+async def _counted(ledger: Ledger, now: datetime) -> dict[str, int]:
+    """The callers' certificates, counted and not read: there may be a hundred thousand."""
+    counts = {"valid": 0, "expired": 0, "held": 0, "revoked": 0}
+    for (state, expired), count in (await ledger.tally(CLIENT.name, now)).items():
+        match state:
+            case CertificateState.ISSUED:
+                counts["expired" if expired else "valid"] += count
+            case CertificateState.HELD | CertificateState.REVOKED:
+                counts[state.value] += count
+    return counts
+
+
+async def _to_renew(site: Site, now: datetime) -> list[str]:
+    """Whose certificate is in the last third of its life, found among the newest 100 that end soon."""
+    page = await site.authority.ledger.search(
+        Search(
+            profile=CLIENT.name,
+            state=CertificateState.ISSUED,
+            expires_after=now,
+            expires_before=now + site.settings.lifetimes.client / 3,
+            limit=_SHOWN,
+        )
+    )
+    soon = (r for r in page.records if r.not_after - now < (r.not_after - r.not_before) / 3)
+    return sorted({r.identity for r in soon if r.identity})

@@ -43,6 +43,7 @@ _out = click.option("--out", type=click.Path(path_type=Path, file_okay=False), h
 @client.command()
 @click.argument("name")
 @click.option("--dns", multiple=True, metavar="NAME", help="A DNS name besides the SPIFFE ID; repeatable.")
+@click.option("--key-type", default="ec-p256", show_default=True, help="The kind of the key.")
 @_lifetime
 @_p12_options
 @_out
@@ -51,6 +52,7 @@ _out = click.option("--out", type=click.Path(path_type=Path, file_okay=False), h
 def add(
     name: str,
     dns: tuple[str, ...],
+    key_type: str,
     lifetime: float | None,
     p12: bool,
     p12_password_file: Any,
@@ -68,11 +70,18 @@ def add(
 
     identity = _identity(config_path, name)
     where = out or state_of(directory).client(identity)
+    kind = grant.key_type_named(key_type)
     granted = _run(
         directory,
         config_path,
         lambda perform: grant.grant(
-            perform, identity, where, dns=dns, seconds=lifetime, passphrase=_passphrase(p12, p12_password_file)
+            perform,
+            identity,
+            where,
+            dns=dns,
+            seconds=lifetime,
+            passphrase=_passphrase(p12, p12_password_file),
+            key_type=kind,
         ),
     )
     _say_granted(granted, "Made", p12=p12, json_=json_)

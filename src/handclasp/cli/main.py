@@ -7,9 +7,15 @@ import sys
 import click
 
 from handclasp import __version__
+from handclasp.cli.audit import audit
+from handclasp.cli.backup import backup, database, restore
+from handclasp.cli.ca import ca
 from handclasp.cli.can import can
+from handclasp.cli.cert import cert
 from handclasp.cli.client import client
 from handclasp.cli.config import config
+from handclasp.cli.convert import convert
+from handclasp.cli.inspect import inspect
 from handclasp.cli.log import log
 from handclasp.cli.status import status
 from handclasp.cli.up import up
@@ -26,7 +32,7 @@ def handclasp() -> None:
     """
 
 
-for _command in (up, client, can, log, status, config):
+for _command in (up, client, cert, ca, can, log, status, audit, backup, restore, database, config, convert, inspect):
     handclasp.add_command(_command)
 
 
@@ -61,6 +67,11 @@ def _explain(error: Exception) -> int | None:
         Code.GATEWAY_REJECTED_CONFIG,
         Code.GATEWAY_NOT_ACKNOWLEDGED,
         Code.STATE_DAMAGED,
+        Code.AUDIT_BROKEN,
+        Code.BACKUP_UNUSABLE,
+        Code.DATABASE_UNREACHABLE,
+        Code.HSM_UNAVAILABLE,
+        Code.ROTATION_NOT_CONFIRMED,
     }
     if isinstance(error, Refused):
         click.echo(f"{error.what}: {error.why}.\n{error.fix}\n({error.code})", err=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -78,3 +80,40 @@ class Duration(click.ParamType[float]):
             return parse_duration(str(value)).total_seconds()
         except InvalidSetting as error:
             self.fail(f"{error.why}; allowed: {error.allowed}", param, ctx)
+
+
+def ask(directory: Path, config_path: Path, operation: str, /, **arguments: object) -> dict[str, Any]:
+    """Have one operation done, by the running handclasp of the state directory or here."""
+    import asyncio
+
+    from handclasp.app import control
+
+    state = state_of(directory)
+    return asyncio.run(control.perform(state, lambda: settings_of(config_path), operation, **arguments))
+
+
+def passphrase_of(file: Any, prompt: str, variable: str | None = None, *, confirm: bool = False) -> bytes | None:
+    """A passphrase from a file's first line, the environment or the terminal; None where there is none of them."""
+    if file is not None:
+        first: bytes = file.readline().rstrip(b"\r\n")
+        return first
+    if variable is not None and variable in os.environ:
+        return os.environ[variable].encode()
+    if not sys.stdin.isatty():
+        return None
+    asked: str = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm)
+    return asked.encode()
+
+
+def write_public(path: Path, data: bytes) -> None:
+    """Write a file that anybody may read, whole or not at all; ``-`` is standard output."""
+    if str(path) == "-":
+        click.echo(data.decode(), nl=False)
+        return
+    from handclasp.app.state import unwritable
+    from handclasp.store import files
+
+    try:
+        files.write(path.absolute(), data, 0o644)
+    except OSError as error:
+        raise unwritable(path, error) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def status(json_: bool, directory: Path, config_path: Path) -> None:
     from handclasp.findings import Code, Refused
 
     state = state_of(directory)
-    if not state.exists():
+    if not state.exists() and not _ledger_is_elsewhere(config_path):
         raise Refused(
             Code.CONFIG_MISSING,
             f"There is nothing in {directory} yet",
@@ -33,30 +34,22 @@ def status(json_: bool, directory: Path, config_path: Path) -> None:
     click.echo(json.dumps(told) if json_ else _text(told))
 
 
+def _ledger_is_elsewhere(config_path: Path) -> bool:
+    """Whether an authority may be known that has left nothing in the state directory yet."""
+    return bool(os.environ.get("HANDCLASP_DATABASE")) or settings_of(config_path).database is not None
+
+
 def _text(told: dict[str, Any]) -> str:
-    root, issuing, clients, gateway = told["root"], told["issuing"], told["clients"], told["gateway"]
-    lines = [
-        f"Trust domain {told['trust_domain']}, state in {told['state']}",
-        "",
-        f"Root CA     {root['subject']}: {root['days_left']:.0f} days left ({root['not_after']})",
-        f"Issuing CA  {issuing['subject']}: {issuing['days_left']:.0f} days left ({issuing['not_after']})",
-    ]
-    if root["key_online"]:
-        lines += [
-            f"            The root's key is online, unencrypted, in {root['key']}.",
-            "            Nothing here needs it before the issuing CA is replaced: move it to a disk that you keep",
-            f"            offline (mv {root['key']} /media/...), and put it back when you are asked for it.",
-        ]
-    else:
-        lines.append("            The root's key is not on this machine.")
-    if not issuing["key_online"]:
-        lines.append(
-            f"            THE ISSUING KEY IS MISSING ({issuing['key']}): nothing can be issued or revoked in time."
-        )
+    clients, gateway = told["clients"], told["gateway"]
+    lines = [f"Trust domain {told['trust_domain']}, state in {told['state']}", ""]
+    for one in told["authorities"]:
+        lines += _authority(one, one["name"] in told["keys_unencrypted"])
+    if told["pending_requests"]:
+        lines += ["", f"Requests    {told['pending_requests']} wait for approval: handclasp cert requests"]
     lines += [
         "",
         "Callers     certificates: "
-        f"{clients['valid']} valid, {clients['expired']} expired, {clients['revoked']} revoked",
+        + ", ".join(f"{count} {state}" for state, count in clients.items() if count or state != "held"),
     ]
     lines += [f"            to renew soon: {identity}" for identity in told["clients_to_renew"]]
     lines.append("")
@@ -77,3 +70,30 @@ def _text(told: dict[str, Any]) -> str:
             f"{service['upstream']} (client certificates {service['client_certificates']}, {service['rules']} rules)"
         )
     return "\n".join(lines)
+
+
+_LABELS = {"root": "Root CA", "issuing": "Issuing CA", "clients": "Clients' CA", "servers": "Servers' CA"}
+
+
+def _authority(one: dict[str, Any], unencrypted: bool) -> list[str]:
+    """The lines about one authority: what it is, and where its key is."""
+    label = _LABELS[one["role"]]
+    if one["state"] == "requested":
+        return [f"{label:11} {one['name']} waits for its certificate: handclasp ca install FILE"]
+    state = "" if one["state"] == "active" else f" ({one['state']})"
+    lines = [f"{label:11} {one['subject']}{state}: {one['days_left']:.0f} days left ({one['not_after']})"]
+    if one["role"] == "root":
+        if not one["key_online"]:
+            return [*lines, "            The root's key is not on this machine."]
+        how = "online, unencrypted," if unencrypted else "online"
+        return [
+            *lines,
+            f"            The root's key is {how} in {one['key']}.",
+            "            Nothing here needs it before the issuing CA is replaced: move it to a disk that you keep",
+            f"            offline (mv {one['key']} /media/...), and put it back when you are asked for it.",
+        ]
+    if not one["key_online"]:
+        return [*lines, f"            THE KEY IS MISSING ({one['key']}): nothing can be issued or revoked in time."]
+    if unencrypted:
+        lines.append(f"            Its key is unencrypted in {one['key']}. To encrypt it: handclasp ca passphrase")
+    return lines

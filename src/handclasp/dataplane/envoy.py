@@ -30,6 +30,8 @@ DRAIN_SECONDS: Final = 10
 """How long requests may take to finish when a listener changes or the gateway stops."""
 
 _MAX_OUTPUT = 5_000_000
+# Ours may hold passphrases and PINs, and Envoy is what strangers talk to.
+_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ", "LANG", "LC_ALL")
 _FIRST_BACKOFF, _LAST_BACKOFF, _STABLE = 0.1, 5.0, 30.0
 
 # The child asks the kernel to be ended with its parent, then becomes Envoy: after `kill -9` of the parent no gateway
@@ -173,6 +175,7 @@ class Envoy:
                 *(sys.executable, "-I", "-S", "-c", _WRAPPER, str(os.getpid())),
                 *command,
                 cwd=self._directory,
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
