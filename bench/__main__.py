@@ -13,14 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import explain, handwritten, issuance, ours, report, startup
+from bench import explain, handwritten, issuance, ours, report, revocation, search, startup
 from bench.load import Load, Programs, Unavailable, compile_programs, upstream
 from bench.rounds import Result, Target, compare
 from handclasp.dataplane.snapshot import Snapshot
 from handclasp.testing.site import free_port
 
 _OUT = Path(__file__).parent / "out"
-_PARTS = ("startup", "load", "issuance")
+_PARTS = ("startup", "load", "issuance", "revocation", "search")
+_CERTIFICATES = 1_000_000
 _LIMIT = 1.10
 _ROUNDS = 25  # many short ones: a disturbance spoils a round, and the median does not see it
 _TENTH, _FIRST, _PEER, _BARE = "Handclasp, tenth rule", "Handclasp, first rule", "hand-written Envoy", "bare Envoy"
@@ -57,10 +58,14 @@ def main() -> int:
             skipped = str(missing)
     if "issuance" in parts:
         issued = asyncio.run(issuance.run(_OUT, options.rounds or issuance.ROUNDS))
+    revoked = revocation.measure() if "revocation" in parts else None
+    searched = search.measure(_CERTIFICATES) if "search" in parts else None
     rows = report.startup_rows(waited) if waited else []
     for title, result in results.items():
         rows += report.load_rows(title, result, _PEER, _LIMIT)
     rows += issued.rows() if issued else []
+    rows += report.revocation_rows(revoked) if revoked else []
+    rows += report.search_rows(searched) if searched else []
     print(report.table(rows))
     if issued:
         print("", *issued.notes(), sep="\n")
@@ -74,6 +79,8 @@ def main() -> int:
         "skipped": skipped,
         **report.as_json(rows, results, waited),
         "issuance": issued.as_json() if issued else None,
+        "revocation": revoked,
+        "search": searched,
     }
     name = "explain.json" if options.explain else "result.json"
     (_OUT / name).write_text(json.dumps(result_file, indent=1) + "\n")

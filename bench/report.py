@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from bench.rounds import Result, Spread
 from bench.startup import Startup
@@ -46,6 +47,29 @@ def startup_rows(startup: Startup) -> list[Row]:
         Row("up, already initialised, to the first request", Spread.of(startup.initialised), "s", 2.0),
         Row("up with CA creation, to the first request", Spread.of(startup.first_run), "s", 3.0),
     ]
+
+
+def revocation_rows(found: Mapping[str, Any]) -> list[Row]:
+    """How soon a revocation is seen, and how fast the responder answers."""
+    build, fresh, ocsp = found["build"], found["fresh"], found["ocsp"]
+    count = f"{build['entries']:,}"
+    return [
+        Row(f"a list of {count}, encoded, linted, signed, CPU", _one(build["prepare_cpu_seconds"]), "s"),
+        Row("the same by cryptography's builder, CPU", _one(build["cryptography_builder_cpu_seconds"]), "s"),
+        Row(f"a revocation is on the list of {count} over HTTP after", Spread.of(fresh["seconds"]), "s", 1.0),
+        Row("OCSP answers from the cache, one process", _one(ocsp["answers_per_second"]), "/s", 2_000, least=True),
+        Row("OCSP answers for a second of CPU", _one(ocsp["answers_per_cpu_second"]), "/s"),
+    ]
+
+
+def search_rows(found: Mapping[str, Any]) -> list[Row]:
+    """Each kind of search, the slowest first."""
+    slowest = sorted(found["ms"].items(), key=lambda one: -one[1])
+    return [Row(f"search {found['count']:,}: {name}", _one(ms / 1000), "s", 0.05) for name, ms in slowest]
+
+
+def _one(value: float) -> Spread:
+    return Spread(value, value, value)
 
 
 def load_rows(title: str, result: Result, baseline: str, limit: float) -> list[Row]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import multiprocessing
 import os
 import secrets
@@ -46,6 +45,11 @@ def serial() -> int:
 
 def clock() -> datetime:
     return datetime.now(UTC)
+
+
+def measure() -> dict[str, Any]:
+    """All three."""
+    return {"build": crl_build(), "fresh": revocation_to_crl(), "ocsp": ocsp_from_cache()}
 
 
 def crl_build(entries: int = 100_000) -> dict[str, float]:
@@ -282,8 +286,3 @@ async def _load(port: int, requests: list[bytes], seconds: float) -> int:
         return count
 
     return sum(await asyncio.gather(*(client(number) for number in range(_CONNECTIONS))))
-
-
-if __name__ == "__main__":
-    for measure in (crl_build, ocsp_from_cache, revocation_to_crl):
-        print(measure.__name__, json.dumps(measure(), indent=1), flush=True)

@@ -111,3 +111,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     for variable in (DATABASE, "HANDCLASP_CA_PASSPHRASE"):
         monkeypatch.delenv(variable, raising=False)
     return Place(StateDirectory(tmp_path / "state"))
+
+
+@pytest.fixture(scope="session")
+def place_at() -> Callable[[Path], Place]:
+    """For what several tests only look at: a place at a path of its own."""
+    return lambda path: Place(StateDirectory(path))

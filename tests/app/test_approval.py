@@ -51,7 +51,6 @@ def test_the_request_is_kept_and_nothing_issued(place: Place) -> None:
         "identity": "spiffe://example.org/partners/a",
         "dns": [],
         "ips": [],
-        "subject": "",
         "asked_by": "operator",
         "decided_by": None,
     }

@@ -126,11 +126,11 @@ def test_what_cannot_be_read_is_refused(place: Place, line: bytes) -> None:
     assert after == {"clients": []}
 
 
-def test_a_line_of_two_megabytes_ends_the_connection(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_line_longer_than_any_file_ends_the_connection(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     """It is not read to its end, and said in the log; the server goes on."""
 
     async def scene() -> tuple[bytes, dict[str, Any]]:
-        return await say(place, b'"' + b"x" * 2_000_000 + b'"\n'), await place.perform("client.list")
+        return await say(place, b'"' + b"x" * (65 << 20) + b'"\n'), await place.perform("client.list")
 
     assert served(place, scene) == (b"", {"clients": []})
     assert [r.message.split(":")[0] for r in caplog.records if r.name == "handclasp.control"] == [

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tests.authority.conftest import TRUST_DOMAIN, Place
 from tests.authority.test_rotation import openssl_accepts
@@ -188,6 +189,23 @@ def test_half_a_new_root_is_refused(place: Place, offline: Place, left_out: tupl
         attempt = install(ledger, TRUST_DOMAIN, made, now=place.now)
         assert (await refusal(attempt)).code is Code.AUTHORITY_UNUSABLE
         assert (await status(ledger, now=place.now)).step is Step.NONE
+
+    place.with_ledger(scenario)
+
+
+def test_what_cannot_be_read_is_not_taken_over(place: Place) -> None:
+    """A key of a kind that nobody knows, a name that is none: refused, whatever a file has."""
+    root, _ = made_elsewhere(place)
+    der = root.public_bytes(Encoding.DER)
+    odd_key = x509.load_der_x509_certificate(der.replace(bytes.fromhex("06072a8648ce3d0201"), b"\x06\x07" + b"*" * 7))
+    odd_name = x509.load_der_x509_certificate(der.replace(b"\x06\x03\x55\x04\x03\x0c", b"\x06\x03\x55\x04\x03\x69"))
+
+    async def scenario(ledger: Ledger) -> None:
+        for odd in (odd_key, odd_name):
+            taking = import_authority(ledger, place.custody, TRUST_DOMAIN, (odd,), None, now=place.now)
+            assert (await refusal(taking)).code is Code.AUTHORITY_UNUSABLE
+            installing = install(ledger, TRUST_DOMAIN, (odd,), now=place.now)
+            assert (await refusal(installing)).code is Code.AUTHORITY_UNUSABLE
 
     place.with_ledger(scenario)
 

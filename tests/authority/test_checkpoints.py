@@ -188,6 +188,24 @@ def test_a_log_told_anew_under_another_key_is_found(place: Place) -> None:
     place.with_authority(scenario)
 
 
+def test_a_log_told_anew_without_any_checkpoint_is_found(place: Place) -> None:
+    """Who cannot sign takes all that is signed away: the audit key in custody says that there was something."""
+
+    async def scenario(authority: Authority) -> None:
+        copy = await _signed_log(place, authority)
+        told_anew: list[ChainedEvent] = []
+        head = EMPTY
+        for one in copy.log:
+            if one.event.kind not in ("certificate.revoked", "audit.key"):
+                told_anew.append(chained(one.writer, head, one.event))
+                head = Head(told_anew[-1].seq, told_anew[-1].hash)
+        assert await _faults(place, _Copy(told_anew, [])) == [
+            "all were removed: the audit key is here, and there is nothing it signed"
+        ]
+
+    place.with_authority(scenario)
+
+
 def test_an_event_in_ocsf(place: Place) -> None:
     """An issued certificate as an Entity Management event of OCSF, every field."""
     event = Event(place.now, "certificate.issued", "spiffe://example.org/alice", {"by": "operator", "serial": "1f"})

@@ -15,7 +15,8 @@ from tests.authority.conftest import ALICE, TRUST_DOMAIN, Place
 from tests.authority.crashing import Crash, crashing
 from tests.authority.test_ceremony import made_elsewhere
 
-from handclasp.authority import approval, inventory
+from handclasp.authority import approval, inventory, rotation
+from handclasp.authority.hierarchy import load
 from handclasp.authority.issue import Authority, Issued, issue
 from handclasp.authority.records import EXTERNAL, CertificateState, RequestState
 from handclasp.authority.renew import renew, renew_certificate
@@ -90,6 +91,31 @@ def test_a_request_that_a_crash_cut_short_is_completed(place: Place, step: int, 
         made = await asked(place, authority, request, request_id="r1")
         assert await authority.ledger.certificates(identity=str(ALICE)) == (made.record,)
         assert made.record.state is CertificateState.ISSUED
+
+    place.with_authority(scenario)
+
+
+@pytest.mark.parametrize("why", ["expired", "retiring"])
+def test_what_a_crash_cut_short_is_not_completed_for_ever(place: Place, why: str) -> None:
+    """Not after its time, and not by an authority that signs no more."""
+
+    async def scenario(authority: Authority) -> None:
+        request = place.request()
+        crash = crashing(3, after=False)
+        broken = replace(authority, ledger=crash.around(authority.ledger), custody=crash.around(authority.custody))
+        with pytest.raises(Crash):
+            await asked(place, broken, request, request_id="r1")
+        (left,) = await authority.ledger.certificates(identity=str(ALICE))
+        assert left.state is CertificateState.INTENDED
+        if why == "expired":
+            place.now = left.not_after
+        else:
+            await rotation.start(authority, "issuing", now=place.now, serial=place.serial)
+            await rotation.advance(authority.ledger, now=place.now)
+            hierarchy = await load(authority.ledger, authority.custody, TRUST_DOMAIN)
+            assert hierarchy is not None
+            authority = replace(authority, hierarchy=hierarchy)
+        assert await refusal(asked(place, authority, request, request_id="r1")) is Code.REQUEST_REPEATED
 
     place.with_authority(scenario)
 
@@ -283,6 +309,21 @@ def test_a_certificate_that_only_claims_our_authority_is_not_taken(place: Place)
         assert await authority.ledger.certificate(ours.key_id, forged.serial_number) is None
 
     place.with_authority(scenario)
+
+
+def test_what_could_speak_to_a_terminal_is_escaped(place: Place) -> None:
+    """Names of a stranger's certificate are printed one day."""
+    key = generate(KeyType.EC_P256)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a\x1b[2J\nb")])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), place.serial())
+        .not_valid_before(place.now)
+        .not_valid_after(place.now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("a\x00\x1b")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    record = inventory.external_record(certificate, place.now)
+    assert (record.subject, record.dns) == (r"CN=a\1b[2J\0ab", (r"a\00\1b",))
 
 
 def submitted(place: Place, authority: Authority, request: Request, id: str = "q1") -> Coroutine[Any, Any, Any]:

@@ -102,6 +102,22 @@ def openssl_accepts(directory: Path, issued: tuple[x509.Certificate, ...], *root
     return done.returncode == 0
 
 
+def test_a_process_that_has_missed_it_signs_nothing_by_the_old_authority(place: Place) -> None:
+    """ROTATION_UNDER_WAY, until it has loaded the authorities again; nothing is recorded."""
+
+    async def scenario(authority: Authority) -> None:
+        run = Running(place, authority)
+        await run.confirm()
+        await run.start("issuing")
+        await run.confirm()
+        await run.advance()
+        assert (await refusal(place.client(authority))).code is Code.ROTATION_UNDER_WAY
+        assert await run.ledger.certificates(identity=str(place.alice)) == ()
+        await run.client()
+
+    place.with_authority(scenario)
+
+
 def test_an_issuing_authority_is_rotated(place: Place) -> None:
     """Publish, confirm, activate, re-issue, retire; at each step who signs, who is accepted, who is waited for."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -39,8 +40,8 @@ Run = Callable[..., Said]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
     """Run `handclasp` with these arguments in an empty directory."""
     monkeypatch.chdir(tmp_path)
-    for variable in ("HANDCLASP_DIR", "HANDCLASP_CONFIG", "HANDCLASP_P12_PASSWORD"):
-        monkeypatch.delenv(variable, raising=False)
+    for variable in [name for name in os.environ if name.startswith("HANDCLASP_")]:
+        monkeypatch.delenv(variable)
 
     def act(*arguments: str) -> Said:
         capfd.readouterr()

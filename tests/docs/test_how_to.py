@@ -82,7 +82,7 @@ def test_the_page_does_what_it_says(page: str, given: Given, tmp_path: Path) -> 
     }
     environment |= {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}", "HOME": str(tmp_path)}
     with given(tmp_path) as more:
-        steps = follow(text, tmp_path, environment | more)
+        steps = follow(text, tmp_path, {**environment, **more})
     assert [(step.block, step.shown, step.printed) for step in steps if not step.fits] == []
     assert len(steps) == text.count("```sh\n")
 

@@ -61,6 +61,39 @@ def test_the_root_stays_offline(machines: tuple[Path, Path]) -> None:
     assert b"ENCRYPTED" in (offline / ".handclasp" / "ca" / "root.key").read_bytes()
 
 
+def test_an_encrypted_key_is_not_taken_for_none(tmp_path: Path) -> None:
+    """Without its passphrase nothing is imported: a root without a key would be there, and its key not."""
+    openssl(
+        tmp_path, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-passout", "pass:corp",
+        "-keyout", "corp.key", "-out", "corp.pem", "-days", "900", "-subj", "/CN=Corp",
+        "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+    )  # fmt: skip
+    (tmp_path / "none").write_text("\n")
+    (tmp_path / "right").write_text("corp\n")
+    call = ("ca", "import", "corp.pem", "corp.key", "--trust-domain", "example.org", "--password-file")
+    refused = handclasp(tmp_path, *call, "none", check=False)
+    assert (refused.returncode, "FILE_PASSPHRASE_MISSING" in refused.stderr) == (2, True)
+    handclasp(tmp_path, *call, "right")
+    assert [path.name for path in (tmp_path / ".handclasp" / "ca").iterdir()] == ["root.key"]
+
+
+def test_a_root_crl_of_another_form_is_refused(tmp_path: Path) -> None:
+    """Without a number, as openssl makes them if nobody asks for one: said, and nothing is published."""
+    handclasp(tmp_path, "ca", "root", "--trust-domain", "example.org", "--unencrypted", "--out", "root.pem")
+    (tmp_path / "index.txt").touch()
+    (tmp_path / "ca.cnf").write_text(
+        "[ca]\ndefault_ca = c\n[c]\ndatabase = index.txt\ndefault_md = sha384\ndefault_crl_days = 9\n"
+    )
+    openssl(
+        tmp_path, "ca", "-config", "ca.cnf", "-gencrl", "-cert", "root.pem", "-keyfile", ".handclasp/ca/root.key",
+        "-out", "root.crl",
+    )  # fmt: skip
+    refused = handclasp(tmp_path, "ca", "install-crl", "root.crl", check=False)
+    assert (refused.returncode, "it has no number" in refused.stderr) == (2, True)
+    too_long = handclasp(tmp_path, "ca", "crl", "--lifetime", "99999999d", check=False)
+    assert (too_long.returncode, "longer than a hundred years" in too_long.stderr) == (2, True)
+
+
 def test_a_request_is_not_signed_without_the_passphrase(machines: tuple[Path, Path]) -> None:
     """Nor with a wrong one; the message says which, and never the passphrase."""
     offline, online = machines

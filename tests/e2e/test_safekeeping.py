@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import lzma
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,7 +89,9 @@ def test_the_keys_in_a_backup_are_encrypted(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "kept.tar") as tar:
         names = sorted(tar.getnames())
         keys = [tar.extractfile(name) for name in names if name.startswith("keys/")]
-        assert names == ["handclasp.yaml", "keys/issuing.key", "keys/root.key", "ledger.db", "manifest.json"]
+        assert names == [
+            *("handclasp.yaml", "keys/issuing.key", "keys/root.key", "ledger.db", "manifest.json", "manifest.mac")
+        ]
         assert all(key is not None and b"BEGIN ENCRYPTED PRIVATE KEY" in key.read() for key in keys)
     assert (tmp_path / "kept.tar").stat().st_mode & 0o777 == 0o600
     for secret in ({}, {"HANDCLASP_BACKUP_PASSPHRASE": "another"}):
@@ -106,7 +111,16 @@ def test_a_backup_is_restored_only_where_nothing_is(tmp_path: Path) -> None:
     assert (refused.returncode, "STATE_FILE_EXISTS" in refused.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("damage", ["cut", "noise", "foreign"])
+def manifest(file: Path, text: bytes) -> None:
+    """A backup of nothing, with this manifest."""
+    with tarfile.open(file, "w") as tar:
+        for name, content in (("manifest.json", text), ("ledger.db", b"")):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+
+
+@pytest.mark.parametrize("damage", ["cut", "noise", "foreign", "compressed", "nested", "a key's name"])
 def test_a_file_that_is_no_backup_is_refused(tmp_path: Path, damage: str) -> None:
     """Cut off, something else, or with a file that reaches out of its directory: nothing is made of it."""
     (tmp_path / "handclasp.yaml").write_text(settings(1, "http://127.0.0.1:1"))
@@ -116,6 +130,13 @@ def test_a_file_that_is_no_backup_is_refused(tmp_path: Path, damage: str) -> Non
     elif damage == "foreign":
         with tarfile.open(bad, "w") as tar:
             tar.add(tmp_path / "handclasp.yaml", arcname="../escaped.yaml")
+    elif damage == "compressed":
+        manifest(tmp_path / "plain.tar", b"{}")
+        bad.write_bytes(lzma.compress((tmp_path / "plain.tar").read_bytes()))
+    elif damage == "nested":
+        manifest(bad, b"[" * 100_000)
+    elif damage == "a key's name":
+        manifest(bad, b'{"format": 1, "made_at": "", "keys": ["../../root"]}')
     else:
         handclasp(tmp_path, "client", "add", "shop")
         handclasp(tmp_path, "backup", "kept.tar", "--without-keys")
@@ -154,6 +175,26 @@ def test_the_ledger_moves_to_postgresql(tmp_path: Path, api: EchoApi, database_s
             for _ in range(40):
                 call(ports[0], files, files, "GET", "/?sleep=0.1")
         one.run("audit", "verify")
+        # An authority whose key the other does not have yet: it waits for the key, and revocations do not.
+        one.run("client", "add", "late")
+        late = one.client("late")
+        assert "waits for gateway/" in one.run("ca", "rotate", "start", "issuing").stdout
+        one.run("client", "revoke", "late")
+        with pytest.raises(OSError, match=r"revoked|alert|reset|closed|EOF"):
+            for _ in range(40):
+                call(ports[1], late, late, "GET", "/?sleep=0.1")
+        key = one.state / "ca" / "issuing-2.key"
+        (two.state / "ca" / key.name).write_bytes(key.read_bytes())
+        deadline = time.monotonic() + 10
+        while "everyone has confirmed it" not in one.run("ca", "rotate", "status").stdout:
+            assert time.monotonic() < deadline
+        # A rotation waits for both of them.
+        points = "SELECT count(*) FROM confirmations WHERE point LIKE 'gateway/%'"
+        assert database_server.sql(points, database="moved") == "2"
+    # What is urgent is done in spite of broken settings, but not on the ledger from before the move.
+    (first / "handclasp.yaml").write_text(settings(ports[0], api.url) + f"database: {url}\nnonsense: 1\n")
+    assert handclasp(first, "client", "revoke", "shop", check=False).returncode == 2
+    (first / "handclasp.yaml").write_text(settings(ports[0], api.url) + f"database: {url}\n")
     handclasp(first, "database", "move", "back.db")
     refused = handclasp(first, "database", "move", "back.db", check=False)
     assert (refused.returncode, "not empty" in refused.stderr) == (1, True)

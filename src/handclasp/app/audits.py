@@ -91,7 +91,7 @@ def _read(text: str) -> Checkpoint:
             key_id=str(found["key_id"]),
             signature=bytes.fromhex(found["signature"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise Refused(
             Code.FILE_UNRECOGNIZED,
             "The checkpoint cannot be read",

@@ -34,7 +34,7 @@ async def show(vault: Vault) -> Json:
     own = PROFILES if vault.settings is None else vault.settings.profiles
     return {
         "authorities": [await facts(vault, record) for record in await vault.ledger.authorities()],
-        "profiles": [name for name, profile in own.items() if not profile.is_ca],
+        "profiles": [name for name, profile in own.items() if not (profile.is_ca or profile.ocsp_no_check)],
     }
 
 
@@ -183,6 +183,13 @@ async def take(vault: Vault, *, files: list[str], passphrase: str, role: str | N
             f"there are {len(keys)} private keys in what was given",
             "Give the key of one authority.",
         )
+    if None in keys:
+        raise Refused(
+            Code.FILE_PASSPHRASE_MISSING,
+            "The authority was not taken over",
+            "its key is encrypted, and no passphrase was given",
+            "Give it with --password-file, - for standard input.",
+        )
     record = await ceremony.import_authority(
         vault.ledger,
         vault.custody,
@@ -218,10 +225,23 @@ async def facts(vault: Vault, record: AuthorityRecord) -> Json:
         "state": record.state.value,
         "key_id": record.key_id,
         "key": vault.custody.where(record.name),
-        "key_online": await vault.custody.available(record.name),
+        "key_online": await _is_online(vault, record.name),
+        "key_in_file": isinstance(vault.custody, KeyFiles),
         "parent": record.parent,
         **_told(certificate),
     }
+
+
+async def _is_online(vault: Vault, name: str) -> bool:
+    """Whether the key is here, be it under a passphrase that nobody has given."""
+    try:
+        return await vault.custody.available(name)
+    except Refused as refused:
+        if refused.code is Code.HSM_UNAVAILABLE:
+            return False
+        if refused.code not in (Code.KEY_PASSPHRASE_MISSING, Code.KEY_PASSPHRASE_WRONG):
+            raise
+        return True
 
 
 def _told(certificate: x509.Certificate | None) -> Json:

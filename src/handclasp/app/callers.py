@@ -10,7 +10,7 @@ from handclasp.app.naming import identity_named
 from handclasp.app.site import Site
 from handclasp.authority.issue import Issued, issue
 from handclasp.authority.policy import OPERATOR
-from handclasp.authority.records import CertificateRecord, CertificateState, Confirmation
+from handclasp.authority.records import CertificateRecord, CertificateState, Confirmation, Search
 from handclasp.authority.renew import renew as renew_certificate
 from handclasp.authority.revoke import revoke as revoke_certificates
 from handclasp.findings import Code, Refused
@@ -21,6 +21,8 @@ from handclasp.pki.profile import CLIENT
 from handclasp.pki.spiffe import SpiffeID
 
 Json = dict[str, object]
+
+_PIECE = 1000  # certificates an answer
 
 
 async def add(site: Site, *, name: str, csr: str, dns: list[str], seconds: float | None) -> Json:
@@ -74,11 +76,11 @@ async def revoke(site: Site, *, name: str, reason: str) -> Json:
     }
 
 
-async def listing(site: Site) -> Json:
-    """Every certificate of every caller, newest identity first within its name."""
-    records = await site.authority.ledger.certificates(profile=CLIENT.name)
-    shown = [r for r in records if r.state is not CertificateState.INTENDED]
-    return {"clients": [_summary(r) for r in sorted(shown, key=lambda r: (r.identity or "", r.issued_at))]}
+async def listing(site: Site, *, after: str | None = None) -> Json:
+    """The callers' certificates, newest first; piece by piece: ``after`` in the answer asks for what follows."""
+    page = await site.authority.ledger.search(Search(profile=CLIENT.name, after=after, limit=_PIECE))
+    shown = [_summary(record) for record in page.records if record.state is not CertificateState.INTENDED]
+    return {"clients": shown, **({"after": page.cursor} if page.cursor else {})}
 
 
 async def show(site: Site, *, name: str) -> Json:

@@ -21,7 +21,7 @@ from handclasp.authority.revoke import find, hold, release, revoke_certificate
 from handclasp.findings import Code, InvalidSetting, Refused
 from handclasp.pki import containers, pem, request, wishes
 from handclasp.pki.issue import Names
-from handclasp.pki.keys import ML_DSA
+from handclasp.pki.keys import ML_DSA, key_type
 from handclasp.pki.names import dns_name
 from handclasp.pki.profile import CLIENT, Profile
 from handclasp.pki.request import Request
@@ -278,7 +278,9 @@ def check_verifiable(site: Site, asked: Request, identity: SpiffeID | None) -> N
 
     Envoy's TLS library does not know ML-DSA: such a caller would fail in the handshake, without an explanation.
     """
-    if identity is None or asked.key_type not in ML_DSA:
+    signer = key_type(site.authority.hierarchy.clients.certificate.public_key())
+    kind = next((one for one in (asked.key_type, signer) if one in ML_DSA), None)
+    if identity is None or kind is None:
         return
     services = [
         service.name
@@ -288,7 +290,7 @@ def check_verifiable(site: Site, asked: Request, identity: SpiffeID | None) -> N
     if services:
         raise Refused(
             Code.REQUEST_KEY_NOT_VERIFIABLE,
-            f"{identity} cannot have a certificate for a key of the kind {asked.key_type}",
+            f"{identity} cannot have a certificate {'by' if signer in ML_DSA else 'for'} a key of the kind {kind}",
             f"the gateway of {', '.join(services)} cannot verify that kind, and its rules let this identity in",
             "Use ec-p256 for it; or take the identity out of the rules of that service.",
         )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from handclasp.app.site import Site
 
 _log = logging.getLogger("handclasp.control")
-_MAX_LINE = 1 << 20
+_MAX_LINE = 64 << 20  # bytes; the largest file that is read, in hex, and as much again
 _PATIENCE = 5.0
 
 
@@ -109,7 +109,8 @@ def _settings(state: StateDirectory, load: SettingsSource, operation: str) -> Se
         return load()
     except (SettingsError, Refused) as error:
         missing = isinstance(error, Refused) and error.code is Code.CONFIG_MISSING
-        if (missing and operation in _NEED_NO_SETTINGS) or (operation in _URGENT and state.exists()):
+        own = state.exists() and not state.writer.exists()  # the ledger here may be what was before a move
+        if (missing and operation in _NEED_NO_SETTINGS) or (operation in _URGENT and own):
             return None
         raise
 

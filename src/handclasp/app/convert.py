@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from handclasp.app import ambient
+from handclasp.app.hardening import no_core_dumps
 from handclasp.findings import Code, Refused
 from handclasp.pki import containers, describe, pkcs7, pkcs8, pkcs12, sequence
 from handclasp.pki.containers import Contents, FoundCertificate, FoundKey
@@ -75,6 +76,7 @@ def read(
 
 def load(name: str) -> bytes:
     """The bytes of a file, no more than can be read anyway. Raises Refused (FILE_UNRECOGNIZED)."""
+    no_core_dumps()  # there may be a key in it
     try:
         with Path(name).open("rb") as file:
             return file.read(containers.MAX_SIZE + 1)

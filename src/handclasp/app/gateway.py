@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -18,6 +18,7 @@ from handclasp.app.roots import read_roots
 from handclasp.app.server_certificates import ServerCertificate, server_certificate
 from handclasp.app.settings import ServiceSettings, Settings
 from handclasp.app.site import Site
+from handclasp.app.vault import plan_of
 from handclasp.authority.crl import Memory, current_crl, deny_set
 from handclasp.authority.records import Confirmation
 from handclasp.dataplane.ads import AdsServer
@@ -33,10 +34,6 @@ _log = logging.getLogger("handclasp.gateway")
 _CRL_AGE = timedelta(hours=1)
 _CONFIRM_SECONDS = 5.0
 _START_SECONDS = 20.0
-
-
-POINT = "gateway/local"
-"""What this gateway is called among those who confirm what is trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +55,7 @@ class Gateway:
         self._crls: dict[str, _Crl] = {}
         self._memories: dict[str, Memory] = {}
         self._trusted: frozenset[str] = frozenset()
+        self._left_out: frozenset[str] = frozenset()
         self._good: Snapshot | None = None
         self._publishing = asyncio.Lock()
         self._ads: AdsServer | None = None
@@ -71,6 +69,7 @@ class Gateway:
     async def start(self) -> None:
         """Check the ports, start Envoy on the first snapshot, and return when it serves."""
         self._check_ports(self._site.settings.services)
+        names = self._site.authority.hierarchy.names()
         snapshot = await self._compile(self._site.settings)
         self._ads = AdsServer(self._site.state.ads_socket, snapshot)
         await self._ads.start()
@@ -87,7 +86,7 @@ class Gateway:
             settled.cancel()
             ready.cancel()
         self._good = snapshot
-        await self._confirm(self._site.authority.hierarchy.names())
+        await self._confirm(names)
         self._site.apply = self.apply
         self._site.report = self.report
 
@@ -120,13 +119,18 @@ class Gateway:
         mine = {(s.listen.address, s.listen.port) for s in before.services}
         self._check_ports(s for s in settings.services if (s.listen.address, s.listen.port) not in mine)
         began = asyncio.get_running_loop().time()
+        if (later := _next_start(before, settings)) and say is not None:
+            say(f"{', '.join(later)}: this counts from the next start of handclasp up.")
         async with self._publishing:
+            plan = self._site.authority.plan
             self._site.settings = settings
+            self._site.authority = replace(self._site.authority, plan=plan_of(settings.authority))
             try:
                 await self._publish(settings, say)
             except Refused as refused:
                 if refused.code is not Code.GATEWAY_NOT_ACKNOWLEDGED:
                     self._site.settings = before
+                    self._site.authority = replace(self._site.authority, plan=plan)
                 raise
         return asyncio.get_running_loop().time() - began
 
@@ -155,7 +159,7 @@ class Gateway:
             try:
                 now = ambient.now()
                 due = [name for name, c in self._certificates.items() if now >= c.renew_at]
-                if due or await self._site.reload() or await self._stale(now):
+                if due or await self._reloaded() or await self._stale(now):
                     await self.apply()
                     for name in due:
                         _log.info("renewed the certificate of %s until %s", name, self._certificates[name].not_after)
@@ -166,6 +170,8 @@ class Gateway:
 
     async def _publish(self, settings: Settings, say: Callable[[str], None] | None = None) -> None:
         assert self._ads is not None
+        # Before it is compiled: an authority that comes meanwhile may not be in it, and is confirmed the next time.
+        names = self._site.authority.hierarchy.names()
         snapshot = await self._compile(settings)
         if say is not None and self._good is not None:
             for name in drained(self._good, snapshot):
@@ -173,7 +179,6 @@ class Gateway:
                     f"The listener {name} changes: requests have {DRAIN_SECONDS} s to finish, "
                     "and open streams (WebSocket, gRPC) are cut then."
                 )
-        names = self._site.authority.hierarchy.names()
         self._ads.publish(snapshot)
         try:
             await asyncio.wait_for(self._ads.confirmed(), _CONFIRM_SECONDS)
@@ -193,8 +198,10 @@ class Gateway:
 
     async def _confirm(self, names: frozenset[str]) -> None:
         """Tell the ledger which authorities Envoy trusts now: a rotation waits for it."""
+        names -= self._left_out
         if names != self._trusted:
-            await self._site.authority.ledger.confirm(Confirmation(POINT, names, ambient.now()))
+            point = f"gateway/{self._site.vault.writer}"
+            await self._site.authority.ledger.confirm(Confirmation(point, names, ambient.now()))
             self._trusted = names
 
     async def _compile(self, settings: Settings) -> Snapshot:
@@ -211,30 +218,52 @@ class Gateway:
         names = {service.name for service in settings.services}
         self._certificates = {name: c for name, c in self._certificates.items() if name in names}
         authority = self._site.authority
+        crls = await self._current_crls(now)
+        accepted = [issuer for issuer in authority.hierarchy.accepted if issuer.key_id in crls]
         return Intent(
             trust_domain=settings.trust_domain,
             services=services,
             certificates={s.name: self._certificates[s.name].pair for s in settings.services},
-            client_authorities=pem.pem(*(issuer.certificate for issuer in authority.hierarchy.accepted)).decode(),
-            crl=await self._current_crls(now),
+            client_authorities=pem.pem(*(issuer.certificate for issuer in accepted)).decode(),
+            crl="".join(crls[issuer.key_id].text for issuer in accepted),
             revoked=frozenset(Fingerprint256(f) for f in await deny_set(authority, now=now)),
         )
 
-    async def _current_crls(self, now: datetime) -> str:
-        """A revocation list of each authority whose certificates are accepted, signed anew when something was revoked
-        or an hour has passed (D19)."""
+    async def _current_crls(self, now: datetime) -> dict[str, _Crl]:
+        """A revocation list of each authority whose certificates are accepted, by its key id, signed anew when
+        something was revoked or an hour has passed (D19).
+
+        Without the key the last list stays, and an authority that never had one here is left out: what the others
+        revoke must not wait for it.
+        """
         authority = self._site.authority
-        current = {}
+        current, left_out = {}, set()
         for issuer in authority.hierarchy.accepted:
             mark = await authority.ledger.revocation_mark(issuer.key_id, None)
             kept = self._crls.get(issuer.key_id)
             if kept is None or kept.mark != mark or not timedelta(0) <= now - kept.made_at < _CRL_AGE:
                 memory = self._memories.setdefault(issuer.key_id, Memory())
-                signed = await current_crl(authority, issuer, now=now, memory=memory)
-                kept = _Crl(signed.public_bytes(Encoding.PEM).decode(), now, mark)
-            current[issuer.key_id] = kept
-        self._crls = current
-        return "".join(crl.text for crl in current.values())
+                try:
+                    signed = await current_crl(authority, issuer, now=now, memory=memory)
+                except Refused as refused:
+                    if kept is None:
+                        left_out.add(issuer.name)
+                    if issuer.name not in self._left_out:
+                        _log.error("no revocation list of %s could be signed: %s", issuer.name, refused)
+                else:
+                    kept = _Crl(signed.public_bytes(Encoding.PEM).decode(), now, mark)
+            if kept is not None:
+                current[issuer.key_id] = kept
+        self._crls, self._left_out = current, frozenset(left_out)
+        return current
+
+    async def _reloaded(self) -> bool:
+        """Whether something has changed among the authorities. If that cannot be taken over, the rest goes on."""
+        try:
+            return await self._site.reload()
+        except Refused as refused:
+            _log.error("what has changed among the authorities is not taken over: %s", refused)
+            return False
 
     async def _stale(self, now: datetime) -> bool:
         """Whether a list is old, or another process has revoked something since it was made."""
@@ -267,6 +296,17 @@ class Gateway:
             ports.check_free(
                 address or self._any, service.listen.port, where, both_families=address is None and self._any == "::"
             )
+
+
+def _next_start(before: Settings, after: Settings) -> list[str]:
+    """The settings that have changed and that a running process cannot take over: it has opened what they name."""
+    old, new = before.authority, after.authority
+    changed = {
+        "database": before.database != after.database,
+        "authority.keys": old.keys != new.keys,
+        "authority.publish.listen": old.listen != new.listen,
+    }
+    return [name for name, differs in changed.items() if differs]
 
 
 def drained(before: Snapshot, after: Snapshot) -> tuple[str, ...]:

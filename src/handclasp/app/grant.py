@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from handclasp.app.hardening import no_core_dumps
 from handclasp.app.state import CHAIN, KEY, unwritable, write_identity
 from handclasp.findings import Code, InvalidSetting, Refused
 from handclasp.pki import keys, pem, pkcs12, request
@@ -49,6 +50,7 @@ async def grant(
     Files that are there already are replaced only if their certificate is revoked or expired, or never was.
     """
     await _may_write(perform, identity, directory)
+    no_core_dumps()
     key = keys.generate(key_type)
     csr = request.create(key, identity)
     facts = await perform("client.add", name=identity.path, csr=csr.decode(), dns=list(dns), seconds=seconds)
@@ -68,6 +70,7 @@ async def renew(
     passphrase: bytes | None = None,
 ) -> Granted:
     """A new certificate for the key in a directory; the key stays, so that one file changes and nothing can be torn."""
+    no_core_dumps()
     try:
         key = keys.load_private((directory / KEY).read_bytes())
     except OSError as error:
@@ -125,6 +128,7 @@ def _write_p12(directory: Path, identity: SpiffeID, key: keys.PrivateKey, chain:
 
 def new_key(kind: str) -> tuple[bytes, bytes]:
     """A new private key in PEM, unencrypted, and a request by it without any names. Raises InvalidSetting."""
+    no_core_dumps()
     key = keys.generate(key_type_named(kind))
     return keys.private_pem(key), request.create_for(key, x509.Name([]))
 

@@ -233,7 +233,7 @@ def _told(source: Source, *path: str) -> Iterator[None]:
     try:
         yield
     except InvalidSetting as error:
-        source.add((*path, *error.path.split(".")), error.why, error.allowed)
+        source.add((*path, *filter(None, error.path.split("."))), error.why, error.allowed)
 
 
 def _service(name: str, model: ServiceModel, source: Source) -> ServiceSettings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_network
@@ -19,6 +19,7 @@ from handclasp.app.authority_settings import AuthoritySettings, KeysSettings
 from handclasp.app.duration import PATTERN, parse_duration
 from handclasp.app.endpoints import LISTEN, IPNetwork, Listen
 from handclasp.app.settings_fields import Model, Several, Text, choice
+from handclasp.authority.records import EXTERNAL
 from handclasp.findings import InvalidSetting
 from handclasp.pki import profile
 from handclasp.pki.constraints import NameConstraints
@@ -26,7 +27,7 @@ from handclasp.pki.keys import KeyType
 from handclasp.pki.profile import NameRules, Profile
 
 _PROFILE_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
-_PROFILE_ALLOWED: Final = "1 to 40 of: lower-case letters, digits and dashes, and not the name of a built-in profile"
+_PROFILE_ALLOWED: Final = "1 to 40 of: lower-case letters, digits and dashes, and no name that is taken"
 _URL: Final = re.compile(r"http://[A-Za-z0-9.\-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~\-]+)*")
 _URL_ALLOWED: Final = "an address of plain HTTP without a slash at its end, as in http://pki.example.org"
 _WHERE: Final = "prompt, env:NAME, file:PATH or keyring:SERVICE"
@@ -68,7 +69,7 @@ def _shards(text: str) -> int:
 
 
 def _profile_name(text: str) -> str:
-    if not _PROFILE_NAME.fullmatch(text) or text in profile.PROFILES:
+    if not _PROFILE_NAME.fullmatch(text) or text in {*profile.PROFILES, EXTERNAL}:
         raise InvalidSetting("", f"{text!r} cannot be the name of a profile", _PROFILE_ALLOWED)
     return text
 
@@ -79,10 +80,23 @@ def _text(text: str) -> str:
     return text
 
 
+def _one(check: Callable[[tuple[str, ...]], object]) -> Callable[[str], str]:
+    """Text that is held by itself to what several of it are held to, so that a mistake is told at its place."""
+
+    def parse(text: str) -> str:
+        check((text,))
+        return text
+
+    return parse
+
+
 class ConstraintsModel(Model):
     """The names that the issuing authorities may certify. With any of these, every kind not named is forbidden."""
 
-    dns: Annotated[list[Annotated[str, Text(_text, "a domain")]], Several(list, "a list of domains")] = Field(
+    dns: Annotated[
+        list[Annotated[str, Text(_one(lambda some: NameConstraints(dns=some)), "a domain")]],
+        Several(list, "a list of domains"),
+    ] = Field(
         default_factory=list,
         description="Domains: the name itself and all below it.",
         examples=[["example.org"]],
@@ -90,13 +104,17 @@ class ConstraintsModel(Model):
     ips: Annotated[
         list[Annotated[IPNetwork, Text(_network, "a network, as in 10.0.0.0/8")]], Several(list, "a list of networks")
     ] = Field(default_factory=list, description="Networks of IP addresses.", examples=[["10.0.0.0/8", "fd00::/8"]])
-    uris: Annotated[list[Annotated[str, Text(_text, "a host")]], Several(list, "a list of hosts")] = Field(
+    uris: Annotated[
+        list[Annotated[str, Text(_one(lambda some: NameConstraints(uris=some)), "a host")]],
+        Several(list, "a list of hosts"),
+    ] = Field(
         default_factory=list,
         description="Hosts of URIs. The trust domain is always among them: SPIFFE IDs are URIs.",
         examples=[["example.org"]],
     )
     emails: Annotated[
-        list[Annotated[str, Text(_text, "a mailbox or domain")]], Several(list, "a list of mailboxes and domains")
+        list[Annotated[str, Text(_one(lambda some: NameConstraints(emails=some)), "a mailbox or domain")]],
+        Several(list, "a list of mailboxes and domains"),
     ] = Field(default_factory=list, description="Mailboxes or domains of mail.", examples=[["example.org"]])
 
 
@@ -185,12 +203,18 @@ class AuthorityModel(Model):
 class NamesModel(Model):
     """The names that a profile allows, by pattern; a kind that is left out is not limited further."""
 
-    spiffe: Annotated[list[Annotated[str, Text(_text, "a pattern")]], Several(list, "a list of patterns")] = Field(
+    spiffe: Annotated[
+        list[Annotated[str, Text(_one(lambda some: NameRules(spiffe=some)), "a pattern")]],
+        Several(list, "a list of patterns"),
+    ] = Field(
         default_factory=list,
         description="Paths of SPIFFE IDs. * is one segment, ** any number.",
         examples=[["partners/*", "batch/**"]],
     )
-    dns: Annotated[list[Annotated[str, Text(_text, "a pattern")]], Several(list, "a list of patterns")] = Field(
+    dns: Annotated[
+        list[Annotated[str, Text(_one(lambda some: NameRules(dns=some)), "a pattern")]],
+        Several(list, "a list of patterns"),
+    ] = Field(
         default_factory=list, description="DNS names. * is one label, ** any number.", examples=[["*.example.org"]]
     )
     ips: Annotated[
@@ -249,6 +273,8 @@ def authority_settings(model: AuthorityModel, trust_domain: str) -> AuthoritySet
         raise InvalidSetting("keys", "module, token or pin is missing", "all three with custody: pkcs11")
     if keys.custody == "files" and (keys.module or keys.token or keys.pin):
         raise InvalidSetting("keys", "module, token and pin belong to a module", "custody: pkcs11 beside them")
+    if keys.custody == "pkcs11" and keys.passphrase is not None:
+        raise InvalidSetting("keys.passphrase", "a module has a PIN and no passphrase", "pin, where custody is pkcs11")
     if model.publish.listen is not None and model.publish.url is None:
         raise InvalidSetting("publish", "url is missing", "the address under which listen is reached by others")
     return AuthoritySettings(
@@ -285,6 +311,10 @@ def profile_settings(name: str, model: ProfileModel) -> Profile:
             "the lifetimes do not go together",
             f"at least {base.min_lifetime.seconds}s, lifetime at most max_lifetime, that at most "
             f"{base.max_lifetime.days}d",
+        )
+    if model.names.ips and not base.ip_addresses:
+        raise InvalidSetting(
+            "names.ips", f"certificates that extend {base.name} have no IP addresses", "ips with extends: server"
         )
     names = NameRules(
         spiffe=tuple(model.names.spiffe) or None,

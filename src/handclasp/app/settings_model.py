@@ -96,13 +96,13 @@ _CALLERS: Final = (
 def _database(text: str) -> str:
     if not _DATABASE.match(text):
         raise InvalidSetting("", f"{text.partition(':')[0]!r} is no database that is known here", _DATABASE_ALLOWED)
-    if _WITH_PASSWORD.match(text):
+    if _WITH_PASSWORD.search(text):
         raise InvalidSetting("", "there is a password in it", "the address without it, and the password in ~/.pgpass")
     return text
 
 
 _DATABASE: Final = re.compile(r"postgres(ql)?://")
-_WITH_PASSWORD: Final = re.compile(r"[a-z]+://[^/@]*:[^/@]*@")
+_WITH_PASSWORD: Final = re.compile(r"^[a-z]+://[^/@]*:[^/@]*@|[?&](ssl)?password=")
 _DATABASE_ALLOWED: Final = "postgresql://USER@HOST:PORT/NAME"
 
 

@@ -12,6 +12,7 @@ from handclasp.app.state import StateDirectory
 from handclasp.app.vault import Vault, open_vault, plan_of
 from handclasp.authority.hierarchy import establish, load, trust_domain_of
 from handclasp.authority.issue import Authority
+from handclasp.authority.records import AuthorityRecord
 from handclasp.findings import Code, Refused
 
 
@@ -24,7 +25,8 @@ class Site:
     """The authority of a state directory, its settings, and the way to its gateway.
 
     ``apply`` brings what is committed to the gateway and returns after how many seconds it has confirmed; None
-    where no gateway runs. ``report`` says how the gateway is, where one runs.
+    where no gateway runs. ``report`` says how the gateway is, where one runs. ``seen`` are the authorities as they
+    were last loaded.
     """
 
     vault: Vault
@@ -32,6 +34,7 @@ class Site:
     authority: Authority
     apply: Callable[[], Awaitable[float | None]] = _no_gateway
     report: Callable[[], Awaitable[dict[str, object]]] | None = None
+    seen: tuple[AuthorityRecord, ...] = ()
 
     @property
     def state(self) -> StateDirectory:
@@ -40,12 +43,15 @@ class Site:
 
     async def reload(self) -> bool:
         """Take over what has changed among the authorities; False if nothing has."""
-        known = self.authority.hierarchy
-        found = await load(self.vault.ledger, self.vault.custody, self.settings.trust_domain)
-        if found is None or found == known:
+        # Asked every second, and loading asks for every key, which may be in a module far away.
+        records = await self.vault.ledger.authorities()
+        if records == self.seen:
             return False
-        self.authority = replace(self.authority, hierarchy=found)
-        return True
+        found = await load(self.vault.ledger, self.vault.custody, self.settings.trust_domain)
+        changed = found is not None and found != self.authority.hierarchy
+        if found is not None:
+            self.authority, self.seen = replace(self.authority, hierarchy=found), records
+        return changed
 
 
 @asynccontextmanager

@@ -28,6 +28,11 @@ class StateDirectory:
         return self.path / "ledger.db"
 
     @property
+    def writer(self) -> Path:
+        """What this directory is called in a ledger that several share: only there where it is, or was, one of them."""
+        return self.path / "writer"
+
+    @property
     def authority_keys(self) -> Path:
         """The directory of the authority's keys."""
         return self.path / "ca"

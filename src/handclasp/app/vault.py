@@ -33,13 +33,17 @@ DATABASE = "HANDCLASP_DATABASE"
 
 @dataclass(frozen=True, slots=True)
 class Vault:
-    """The ledger and the keys of a state directory. ``settings`` are None where there are none, or none were read."""
+    """The ledger and the keys of a state directory. ``settings`` are None where there are none, or none were read.
+
+    ``writer`` is what this state directory is called among all that share the ledger.
+    """
 
     state: StateDirectory
     settings: Settings | None
     ledger: Ledger
     custody: KeyCustody
     database: databases.Database
+    writer: str
 
     @property
     def plan(self) -> Plan:
@@ -82,7 +86,7 @@ def open_vault(state: StateDirectory, settings: Settings | None) -> Iterator[Vau
         if not isinstance(custody, KeyFiles):
             stack.callback(custody.close)
         writer = _writer(state) if isinstance(target, str) else "local"
-        yield Vault(state, settings, SqlLedger(database, writer=writer), custody, database)
+        yield Vault(state, settings, SqlLedger(database, writer=writer), custody, database, writer)
 
 
 def plan_of(settings: AuthoritySettings) -> Plan:
@@ -119,7 +123,7 @@ def custody_of(state: StateDirectory, keys: KeysSettings) -> KeyFiles | Pkcs11Ke
 
 def _writer(state: StateDirectory) -> str:
     """The name of this state directory's chain in an audit log that several share (D22): random, made once."""
-    path = state.path / "writer"
+    path = state.writer
     try:
         if path.exists():
             return path.read_text().strip()

@@ -92,14 +92,14 @@ async def adopt_root(
         )
     refuse_second_rotation(records)
     others = [one for one in certificates if one != root]
-    cross = next((one for one in others if spki_sha256(supported(one.public_key())) == spki), None)
+    cross = next((one for one in others if pedigree.spki_of(one) == spki), None)
     if cross is None:
         raise pedigree.unusable(
             "the old root's certificate for the new root is missing",
             "Give all that the offline machine made.",
         )
     pedigree.path(spki, (cross, certificate_of(old, old.certificates[0])), Role.ISSUING, now)
-    below = {spki_sha256(supported(one.public_key())): one for one in others if one is not cross}
+    below = {key: one for one in others if one is not cross and (key := pedigree.spki_of(one)) is not None}
     key_id = subject_key_id(root)
     for record in records:
         if record.role is Role.ROOT or record.state is not AuthorityState.ACTIVE:

@@ -122,14 +122,14 @@ async def install(
     """
     await check_trust_domain(ledger, trust_domain)
     records = await ledger.authorities()
-    keys = [spki_sha256(supported(one.public_key())) for one in certificates]
+    keys = [pedigree.spki_of(one) for one in certificates]
     for record in records:
         if record.state is AuthorityState.REQUESTED and record.spki_sha256 in keys:
             found = pedigree.path(record.spki_sha256, certificates, record.role, now)
             return await adopt(ledger, records, found, record.name, record.role, now=now, principal=principal)
     known = {record.spki_sha256 for record in records}
     for spki, certificate in zip(keys, certificates, strict=True):
-        if spki not in known and pedigree.is_self_signed(certificate):
+        if spki is not None and spki not in known and pedigree.is_self_signed(certificate):
             return await adopt_root(ledger, records, certificate, certificates, now=now, principal=principal)
     for certificate in certificates:
         der_form = certificate.public_bytes(Encoding.DER)
@@ -192,9 +192,10 @@ async def import_authority(
         raise pedigree.unusable("there is no certificate", "Give the authority's certificate too.")
     await check_trust_domain(ledger, trust_domain)
     records = await ledger.authorities()
-    public = supported(certificates[0].public_key() if key is None else key.public_key())
-    spki = spki_sha256(public)
-    own = next((one for one in certificates if spki_sha256(supported(one.public_key())) == spki), certificates[0])
+    spki = pedigree.spki_of(certificates[0]) if key is None else spki_sha256(supported(key.public_key()))
+    if spki is None:
+        raise pedigree.unusable("its key is of a kind that is not used here", "Give another authority.")
+    own = next((one for one in certificates if pedigree.spki_of(one) == spki), certificates[0])
     role = role or (Role.ROOT if pedigree.is_self_signed(own) else Role.ISSUING)
     found = pedigree.path(spki, certificates, role, now)
     if (role is Role.ROOT) != (len(found) == 1):

@@ -72,6 +72,7 @@ async def checkpoint(
         heads = await ledger.heads()
         if last is not None and dict(last.heads) == heads and last.key_id == key_id(public):
             return last
+        await _check_still_there(ledger, last)
         unsigned = Checkpoint(
             number=1 if last is None else last.number + 1,
             at=now,
@@ -124,6 +125,8 @@ async def examine(ledger: Ledger, *, key: PublicKey | None = None, kept: Sequenc
     else:
         faults += _cut(statements, walk.heads)
     faults += _unsound(statements, keys, key)
+    if key is not None and not statements and walk.events:
+        faults.append(_fault("checkpoints", "all were removed: the audit key is here, and there is nothing it signed"))
     faults += _missing(statements, kept)
     key_ids = tuple(dict.fromkeys(one.key_id for one in statements))
     return Report(walk.events, walk.heads, len(statements), key_ids, tuple(faults[:_MOST_FAULTS]))
@@ -132,6 +135,22 @@ async def examine(ledger: Ledger, *, key: PublicKey | None = None, kept: Sequenc
 def digest(checkpoint: Checkpoint) -> str:
     """What the next checkpoint has as its ``prev``: SHA-256 of this one and its signature."""
     return hashlib.sha256(checkpoint_bytes(checkpoint) + checkpoint.signature).hexdigest()
+
+
+async def _check_still_there(ledger: Ledger, last: Checkpoint | None) -> None:
+    """Refused(AUDIT_BROKEN) unless the log still has what the last checkpoint states: a log that was cut or replaced
+    since must not be signed again."""
+    for writer, (count, digest_) in () if last is None else last.heads.items():
+        async for found in ledger.all_events(after=(writer, count - 1)):
+            if (found.writer, found.seq, found.hash) == (writer, count, digest_):
+                break
+            raise _gone(writer, count)
+        else:
+            raise _gone(writer, count)
+
+
+def _gone(writer: str, count: int) -> Refused:
+    return broken((_fault(writer, f"event {count} of {writer}, which the last checkpoint states, is gone"),))
 
 
 async def _announce(ledger: Ledger, public: PublicKey, now: datetime) -> None:

@@ -173,7 +173,7 @@ async def install(ledger: Ledger, crl: x509.CertificateRevocationList, *, now: d
     ends = crl.next_update_utc
     if ends is None or not crl.last_update_utc <= now < ends:
         raise _unusable("it is out of date", "Make a new one where the root's key is: handclasp ca crl.")
-    number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    number = _number_of_whole(crl)
     latest = await ledger.latest_crl(record.key_id, FULL)
     der = crl.public_bytes(Encoding.DER)
     if latest is not None and latest.der == der:
@@ -190,6 +190,20 @@ def _is_by(crl: x509.CertificateRevocationList, record: AuthorityRecord) -> bool
         return crl.issuer == root.subject and crl.is_signature_valid(supported(root.public_key()))
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return False
+
+
+def _number_of_whole(crl: x509.CertificateRevocationList) -> int:
+    """Its number, if it is a list of everything: what is revoked and not on it would be good again."""
+    try:
+        values = {extension.oid: extension.value for extension in crl.extensions}
+    except (ValueError, x509.DuplicateExtension) as error:
+        raise _unusable(f"it cannot be read: {error}", "Give the list that handclasp ca crl made.") from None
+    number = values.pop(x509.CRLNumber.oid, None)
+    if not isinstance(number, x509.CRLNumber):
+        raise _unusable("it has no number, so that none can tell it from an older one", "Make it with a number.")
+    if values.keys() & {x509.DeltaCRLIndicator.oid, x509.IssuingDistributionPoint.oid}:
+        raise _unusable("it is a part of a list", "Give the whole list: handclasp ca crl makes it.")
+    return number.crl_number
 
 
 def _unusable(why: str, fix: str) -> Refused:

@@ -35,7 +35,7 @@ from handclasp.authority.lineage import (
     signing_authority,
     uri,
 )
-from handclasp.authority.ports import KeyCustody, Ledger
+from handclasp.authority.ports import KeyCustody, Ledger, Stale
 from handclasp.authority.records import AuthorityRecord, AuthorityState, Event, Role
 from handclasp.findings import Code, Refused
 from handclasp.pki.keys import spki_sha256, supported
@@ -103,8 +103,8 @@ async def load(ledger: Ledger, custody: KeyCustody, trust_domain: TrustDomain) -
         return None
     signing = {hierarchy.clients.name, hierarchy.servers.name}
     for record in records:
-        if record.state in (AuthorityState.ACTIVE, AuthorityState.PUBLISHED, AuthorityState.RETIRING):
-            await check_key(custody, record, needed=record.name in signing)
+        if record.name in signing:
+            await _check_if_open(custody, record)
     return hierarchy
 
 
@@ -126,6 +126,16 @@ async def trust_domain_of(ledger: Ledger) -> TrustDomain | None:
     """The trust domain whose authorities this ledger remembers; None for an empty one."""
     planned = await ledger.events(kind=_PLANNED)
     return TrustDomain(planned[0].event.subject.removeprefix("spiffe://")) if planned else None
+
+
+async def _check_if_open(custody: KeyCustody, record: AuthorityRecord) -> None:
+    """As ``check_key``. A key that cannot be opened now is asked for when it signs: to look something up, or to
+    revoke, it is not needed."""
+    try:
+        await check_key(custody, record, needed=True)
+    except Refused as refused:
+        if refused.code not in (Code.KEY_PASSPHRASE_MISSING, Code.HSM_UNAVAILABLE):
+            raise
 
 
 async def check_trust_domain(ledger: Ledger, trust_domain: TrustDomain) -> None:
@@ -215,7 +225,15 @@ async def _issuing(shop: Workshop, role: Role, root: SigningAuthority) -> None:
 async def put_new(ledger: Ledger, record: AuthorityRecord, now: datetime) -> None:
     """Add one authority, with its event."""
     kind = f"authority.{record.state.value}"
-    await ledger.put_authorities([(None, record)], [authority_event(kind, record, now, PRINCIPAL)])
+    try:
+        await ledger.put_authorities([(None, record)], [authority_event(kind, record, now, PRINCIPAL)])
+    except Stale:
+        raise Refused(
+            Code.STATE_IN_USE,
+            "The authority was not made",
+            "another process is making it in the same database at this moment",
+            "Start this one again.",
+        ) from None
 
 
 def _missing(plan: Plan, records: Sequence[AuthorityRecord]) -> list[Role]:

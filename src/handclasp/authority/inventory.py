@@ -15,7 +15,7 @@ from handclasp.authority.policy import OPERATOR
 from handclasp.authority.ports import Ledger
 from handclasp.authority.records import EXTERNAL, AuthorityRecord, CertificateRecord, CertificateState
 from handclasp.findings import Code, InvalidSetting, Refused
-from handclasp.pki.names import rfc4514
+from handclasp.pki.names import escaped, rfc4514
 from handclasp.pki.spiffe import SpiffeID
 
 _MAX_SERIAL = 1 << 160
@@ -84,7 +84,7 @@ def _record(certificate: x509.Certificate, now: datetime) -> CertificateRecord:
         issuer_key_id=_issuer(certificate),
         profile=EXTERNAL,
         identity=_identity(names),
-        dns=tuple(name.value for name in names if isinstance(name, x509.DNSName)),
+        dns=tuple(escaped(name.value) for name in names if isinstance(name, x509.DNSName)),
         ips=tuple(str(name.value) for name in names if isinstance(name, x509.IPAddress)),
         subject=rfc4514(certificate.subject),
         not_before=certificate.not_valid_before_utc,

@@ -11,7 +11,7 @@ from handclasp.authority import pipeline, policy, publication
 from handclasp.authority.lineage import DEFAULT_PLAN, Hierarchy, Plan, SigningAuthority
 from handclasp.authority.pipeline import Intent
 from handclasp.authority.ports import KeyBarred, KeyCustody, Ledger, NotIntended, RequestRepeated
-from handclasp.authority.records import CertificateRecord, CertificateState
+from handclasp.authority.records import AuthorityState, CertificateRecord, CertificateState
 from handclasp.findings import Code, Refused
 from handclasp.pki.issue import Names, prepare, subject_for
 from handclasp.pki.keys import PublicKey, spki_sha256
@@ -206,11 +206,11 @@ async def again(
     if earlier.state is not CertificateState.INTENDED:
         return reissued(authority, earlier)
     signer = authority.hierarchy.issuer(earlier.issuer_key_id)
-    if signer is None:
+    if signer is None or signer.state is not AuthorityState.ACTIVE or earlier.not_after <= now:
         raise Refused(
             Code.REQUEST_REPEATED,
             f"The request {earlier.request_id} cannot be completed",
-            "the authority that was to sign it is retired",
+            "it was left unfinished, and has expired, or the authority that was to sign it signs no more",
             "Ask again under another request id.",
         )
     prepared = pipeline.resumed(earlier, profile, signer.certificate)

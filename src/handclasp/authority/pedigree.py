@@ -32,7 +32,8 @@ def path(
 
     Refused(AUTHORITY_UNUSABLE) if a link is missing, or with everything that is wrong with a certificate of the path.
     """
-    own = next((one for one in certificates if _spki(one) == own_spki), None)
+    certificates = [one for one in certificates if spki_of(one) is not None]
+    own = next((one for one in certificates if spki_of(one) == own_spki), None)
     if own is None:
         raise unusable("no certificate in it is for the key", "Give the certificate that belongs to the key.")
     found = [own]
@@ -51,7 +52,7 @@ def path(
 
 def is_self_signed(certificate: x509.Certificate) -> bool:
     """Whether its own key signed it."""
-    return certificate.subject == certificate.issuer and _issued(certificate, certificate)
+    return _issued(certificate, certificate)
 
 
 def unusable(why: str, fix: str) -> Refused:
@@ -129,8 +130,10 @@ def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     return True
 
 
-def _spki(certificate: x509.Certificate) -> str | None:
+def spki_of(certificate: x509.Certificate) -> str | None:
+    """The SHA-256 of its key; None for a key of a kind that is not used here, or if it or a name cannot be read."""
     try:
+        rfc4514(certificate.subject), rfc4514(certificate.issuer)
         return spki_sha256(supported(certificate.public_key()))
     except (Refused, ValueError, UnsupportedAlgorithm):
         return None

@@ -56,10 +56,17 @@ def check_key(public_key: PublicKey) -> None:
 
 
 def key_barred(why: str) -> Refused:
-    """The ledger knows the key, and that it must not be certified: ``why`` is "authority" or "revoked"."""
-    return Refused(
-        Code.REQUEST_KEY_BARRED,
-        "The key cannot be used",
-        "it is an authority's own key" if why == "authority" else "a certificate for it was revoked",
-        "Make a new key.",
-    )
+    """What the ledger knows against certifying this key, or against this authority: ``why`` as in KeyBarred."""
+    if why in ("retiring", "retired"):
+        return Refused(
+            Code.ROTATION_UNDER_WAY,
+            "The certificate was not issued",
+            f"the authority that this process signs with is {why} since a moment ago",
+            "Ask again: in about a second this process knows the one that signs now.",
+        )
+    reasons = {
+        "authority": "it is an authority's own key",
+        "revoked": "a certificate for it was revoked",
+        "held": "a certificate for it is on hold",
+    }
+    return Refused(Code.REQUEST_KEY_BARRED, "The key cannot be used", reasons[why], "Make a new key.")

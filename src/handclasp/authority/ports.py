@@ -37,7 +37,8 @@ class RequestRepeated(Exception):
 
 
 class KeyBarred(Exception):
-    """The key may not be certified: it is an authority's (``why`` is "authority"), or it was revoked ("revoked").
+    """The key may not be certified: it is an authority's (``why`` is "authority"), it was revoked ("revoked"), or a
+    certificate for it is on hold ("held"); or nobody's may be by this authority, which is "retiring" or "retired".
 
     Revoked means: a certificate for it was revoked for another reason than superseded, affiliationChanged or
     cessationOfOperation, which say nothing against the key.

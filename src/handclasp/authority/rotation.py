@@ -41,6 +41,7 @@ from handclasp.authority.records import (
 from handclasp.authority.succession import Change, abandoned, activated, new_root, retired, with_new_root
 from handclasp.findings import Code, Refused
 from handclasp.pki.keys import supported
+from handclasp.pki.profile import OCSP_SIGNER
 from handclasp.pki.spiffe import SpiffeID
 
 ENFORCEMENT_POINTS = ("gateway/", "agent/")
@@ -50,6 +51,9 @@ _PAGE = 1000
 # Longer than any signing takes: an intent that is older was left behind by a crash.
 _SIGNING = timedelta(hours=1)
 _SHOWN = 20
+
+
+_NOBODYS = frozenset({EXTERNAL, OCSP_SIGNER.name})
 
 
 class Step(StrEnum):
@@ -315,7 +319,8 @@ def _not_renewed(
 
 
 def _depends(record: CertificateRecord, now: datetime) -> bool:
-    if record.is_authority or record.profile == EXTERNAL or record.not_after <= now:
+    # An OCSP signer goes with the authority that it answers for.
+    if record.is_authority or record.profile in _NOBODYS or record.not_after <= now:
         return False
     if record.state is CertificateState.INTENDED:
         return now - record.issued_at < _SIGNING

@@ -68,6 +68,8 @@ def restore(file: Path, password_file: Any, directory: Path, config_path: Path) 
     )
     click.echo(f"Restored {told['certificates']} certificates, {told['events']} events, {_keys(told)}.")
     click.echo(f"The backup is of {told['made_at']}: what was revoked since then, revoke again.")
+    if told["keys_unencrypted"]:
+        click.echo("The keys are not encrypted here. To encrypt them: handclasp ca passphrase.")
 
 
 @click.group()

@@ -185,7 +185,7 @@ def _who(one: dict[str, Any]) -> str:
 @as_json
 @place
 def show(which: str, pem_: bool, json_: bool, directory: Path, config_path: Path) -> None:
-    """Show one certificate; WHICH is its serial or SHA-256 fingerprint, or the beginning of one."""
+    """Show one certificate; WHICH is its serial, or at least 8 digits of its SHA-256 fingerprint."""
     told = ask(directory, config_path, "cert.show", which=which)
     if json_:
         click.echo(json.dumps(told))

@@ -126,14 +126,24 @@ def renew(
 @place
 def list_(json_: bool, directory: Path, config_path: Path) -> None:
     """List every caller's certificates."""
-    told = _run(directory, config_path, lambda perform: perform("client.list"))
+    clients = _run(directory, config_path, _all)
+    clients.sort(key=lambda c: (c["identity"], c["issued_at"]))
     if json_:
-        click.echo(json.dumps(told))
+        click.echo(json.dumps({"clients": clients}))
         return
-    if not told["clients"]:
+    if not clients:
         click.echo("There are no callers yet: handclasp client add NAME.")
-    for c in told["clients"]:
+    for c in clients:
         click.echo(f"{c['state']:8} {_left(c):14} {c['identity']}  serial {c['serial']}{_dns(c)}")
+
+
+async def _all(perform: Any) -> list[dict[str, Any]]:
+    told = await perform("client.list")
+    clients: list[dict[str, Any]] = told["clients"]
+    while "after" in told:
+        told = await perform("client.list", after=told["after"])
+        clients += told["clients"]
+    return clients[::-1]  # the oldest first, where their times are the same
 
 
 @client.command()

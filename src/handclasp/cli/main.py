@@ -76,6 +76,9 @@ def _explain(error: Exception) -> int | None:
     if isinstance(error, Refused):
         click.echo(f"{error.what}: {error.why}.\n{error.fix}\n({error.code})", err=True)
         return FAILURE if error.code in failures else USER_MISTAKE
+    if isinstance(error, UnicodeEncodeError):
+        click.echo("What was given is no text in UTF-8.\nWrite names, options and files in UTF-8.", err=True)
+        return USER_MISTAKE
     if isinstance(error, InvalidSetting):
         where = f"{error.path}: " if error.path else ""
         click.echo(f"{where}{error.why}.\nAllowed: {error.allowed}.", err=True)

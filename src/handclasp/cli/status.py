@@ -85,6 +85,8 @@ def _authority(one: dict[str, Any], unencrypted: bool) -> list[str]:
     if one["role"] == "root":
         if not one["key_online"]:
             return [*lines, "            The root's key is not on this machine."]
+        if not one["key_in_file"]:
+            return [*lines, f"            The root's key is in {one['key']}."]
         how = "online, unencrypted," if unencrypted else "online"
         return [
             *lines,

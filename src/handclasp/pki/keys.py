@@ -115,6 +115,15 @@ ALGORITHMS: Final = MappingProxyType({kind: line.algorithm for kind, line in _KI
 """The signature algorithm of each kind."""
 _CURVES = {ec.SECP256R1.name: KeyType.EC_P256, ec.SECP384R1.name: KeyType.EC_P384}
 _RSA_SIZES = {2048: KeyType.RSA_2048, 3072: KeyType.RSA_3072, 4096: KeyType.RSA_4096}
+_FAMILIES: dict[type, KeyType | None] = {
+    ec.EllipticCurvePublicKey: None,
+    rsa.RSAPublicKey: None,
+    ed25519.Ed25519PublicKey: KeyType.ED25519,
+    mldsa.MLDSA44PublicKey: KeyType.ML_DSA_44,
+    mldsa.MLDSA65PublicKey: KeyType.ML_DSA_65,
+    mldsa.MLDSA87PublicKey: KeyType.ML_DSA_87,
+}
+_SEEN: dict[type, type | None] = {}
 _ALLOWED = ", ".join(KeyType)
 
 
@@ -212,20 +221,20 @@ def spki_sha256(public: PublicKey) -> str:
     return hashlib.sha256(spki(public)).hexdigest()
 
 
-def _kind(public: object) -> KeyType | None:
-    if isinstance(public, ec.EllipticCurvePublicKey):
+def _kind(public: Any) -> KeyType | None:
+    family = _family(type(public))
+    if family is ec.EllipticCurvePublicKey:
         return _CURVES.get(public.curve.name)
-    if isinstance(public, ed25519.Ed25519PublicKey):
-        return KeyType.ED25519
-    if isinstance(public, rsa.RSAPublicKey):
+    if family is rsa.RSAPublicKey:
         return _RSA_SIZES.get(public.key_size)
-    if isinstance(public, mldsa.MLDSA44PublicKey):
-        return KeyType.ML_DSA_44
-    if isinstance(public, mldsa.MLDSA65PublicKey):
-        return KeyType.ML_DSA_65
-    if isinstance(public, mldsa.MLDSA87PublicKey):
-        return KeyType.ML_DSA_87
-    return None
+    return None if family is None else _FAMILIES[family]
+
+
+def _family(concrete: type) -> type | None:
+    """Which of the abstract classes a key is of; to ask it costs more than to remember the answer."""
+    if concrete not in _SEEN:
+        _SEEN[concrete] = next((family for family in _FAMILIES if issubclass(concrete, family)), None)
+    return _SEEN[concrete]
 
 
 def _described(public: object) -> str:

@@ -74,7 +74,18 @@ def host(text: str) -> str | IPAddress:
 
 def rfc4514(name: x509.Name) -> str:
     """The distinguished name as text (RFC 4514): ``CN=checkout,O=Example``; empty for the empty name."""
-    return name.rfc4514_string()
+    return escaped(name.rfc4514_string())
+
+
+def escaped(text: str) -> str:
+    """A stranger's text without anything that could speak to a terminal: the octets of such characters are written
+    as ``\\0a`` (RFC 4514 §2.4)."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() else "".join(f"\\{octet:02x}" for octet in one.encode(errors="surrogatepass"))
+        for one in text
+    )
 
 
 def _dns_name(text: str, allowed: str, *, wildcard: bool) -> str:

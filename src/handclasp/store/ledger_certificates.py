@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from handclasp.authority.ports import KeyBarred, NotIntended, RequestRepeated, SerialInUse
 from handclasp.authority.records import EXTERNAL, CertificateRecord, CertificateState, Event
+from handclasp.pki.profile import OCSP_SIGNER
 from handclasp.store.ledger_part import LedgerPart
 from handclasp.store.rows import Statement, add_certificate, microseconds, serial_text
 from handclasp.store.schema import is_serial
@@ -19,7 +20,9 @@ _HARMLESS = ("superseded", "affiliationChanged", "cessationOfOperation")
 _barred = Statement(
     "SELECT 'authority' FROM authorities WHERE spki_sha256 = ? UNION ALL "  # noqa: S608 - constants
     "SELECT 'revoked' FROM certificates WHERE spki_sha256 = ? AND state = 'revoked' "
-    f"AND reason NOT IN {_HARMLESS!r} LIMIT 1"
+    f"AND reason NOT IN {_HARMLESS!r} UNION ALL SELECT 'held' FROM certificates WHERE spki_sha256 = ? "
+    "AND state = 'held' UNION ALL SELECT state FROM authorities WHERE key_id = ? "
+    "AND state IN ('retiring', 'retired') LIMIT 1"
 )
 _requested = Statement("SELECT 1 FROM certificates WHERE request_id = ?")
 _tally = Statement("SELECT state, not_after <= ?, count(*) FROM certificates WHERE profile = ? GROUP BY 1, 2")
@@ -39,9 +42,11 @@ class Certificates(LedgerPart):
 
         def work(connection: sa.Connection) -> None:
             if not record.is_authority:
-                why = _barred.rows(connection, (record.spki_sha256, record.spki_sha256))
-                if why:
-                    raise KeyBarred(str(why[0][0]))
+                spki = record.spki_sha256
+                why = [str(row[0]) for row in _barred.rows(connection, (spki, spki, spki, record.issuer_key_id))]
+                # A retiring authority answers for what it has issued, by OCSP too.
+                if why and not (why[0] == "retiring" and record.profile == OCSP_SIGNER.name):
+                    raise KeyBarred(why[0])
             if not add_certificate(connection, record):
                 if record.request_id is not None and _requested.rows(connection, (record.request_id,)):
                     raise RequestRepeated(f"there is a certificate for the request {record.request_id}")

@@ -53,6 +53,8 @@ class Searching(LedgerPart):
         names = _names(search)
         if search.serial is not None and not is_serial(search.serial):
             return Page((), None)
+        if any("\0" in text for text in (search.identity or "", *names)):
+            return Page((), None)  # no name has one, and PostgreSQL takes none
         # One more than wanted tells whether there is another page.
         query = _Query(_conditions(search), names, before, limit + 1)
         while (found := await self._database.read(query.run)) is None:

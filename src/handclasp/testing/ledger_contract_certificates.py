@@ -13,6 +13,7 @@ from handclasp.authority.audit import Head, verify
 from handclasp.authority.ports import KeyBarred, Ledger, NotIntended, RequestRepeated, SerialInUse
 from handclasp.authority.records import (
     EXTERNAL,
+    AuthorityState,
     CertificateState,
 )
 from handclasp.testing.ledger_scenes import (
@@ -245,13 +246,37 @@ class CertificateContract(Stage):
 
         self.play(tmp_path, scenario)
 
-    def test_a_held_key_is_not_barred(self, tmp_path: Path) -> None:
-        """A hold may be released, so it says nothing of the key."""
+    def test_a_held_key_is_barred_until_it_is_released(self, tmp_path: Path) -> None:
+        """Else a certificate more for the same key would get around the hold."""
 
         async def scenario(ledger: Ledger) -> None:
             await put(ledger, issued(intended(1)))
             await change(ledger, 1, CertificateState.HELD)
-            await put(ledger, replace(intended(2), spki_sha256=intended(1).spki_sha256))
+            again = replace(intended(2), spki_sha256=intended(1).spki_sha256)
+            with pytest.raises(KeyBarred) as caught:
+                await ledger.record_intent(again, happened("meant"))
+            assert caught.value.why == "held"
+            await change(ledger, 1, CertificateState.ISSUED)
+            await put(ledger, again)
+
+        self.play(tmp_path, scenario)
+
+    @pytest.mark.parametrize("state", [AuthorityState.RETIRING, AuthorityState.RETIRED], ids=str)
+    def test_an_authority_that_retires_signs_no_more(self, tmp_path: Path, state: AuthorityState) -> None:
+        """Whatever a process that has missed it still believes; but while it retires, OCSP signers."""
+
+        async def scenario(ledger: Ledger) -> None:
+            leaving = replace(authority("issuing"), key_id=ISSUER, state=state)
+            await ledger.put_authorities([(None, leaving)], [happened("made")])
+            with pytest.raises(KeyBarred) as caught:
+                await ledger.record_intent(intended(1), happened("meant"))
+            assert caught.value.why == state.value
+            signer = replace(intended(2), profile="ocsp-signer")
+            if state is AuthorityState.RETIRING:
+                await put(ledger, signer)
+            else:
+                with pytest.raises(KeyBarred):
+                    await ledger.record_intent(signer, happened("meant"))
 
         self.play(tmp_path, scenario)
 
