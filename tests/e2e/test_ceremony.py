@@ -56,6 +56,9 @@ def test_the_root_stays_offline(machines: tuple[Path, Path]) -> None:
     )  # fmt: skip
     assert verified == "api/chain.pem: OK\n"
     assert sorted(path.name for path in (online / ".handclasp" / "ca").iterdir()) == ["issuing.key"]
+    refused = handclasp(offline, "client", "list", check=False, environment=SECRET)
+    assert (refused.returncode, "AUTHORITY_UNKNOWN" in refused.stderr) == (2, True)
+    assert state(offline) == {"root": "active"}
     handclasp(offline, "ca", "crl", "--out", "../online/root.crl", environment=SECRET)
     assert "of root is published" in handclasp(online, "ca", "install-crl", "root.crl").stdout
     assert b"ENCRYPTED" in (offline / ".handclasp" / "ca" / "root.key").read_bytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 from handclasp.app import ambient
 from handclasp.app.settings import Lifetimes, Settings
@@ -62,17 +63,30 @@ async def open_site(state: StateDirectory, settings: Settings | None) -> AsyncIt
     is nothing in it either.
     """
     with open_vault(state, settings) as vault:
-        current = settings if settings is not None else await _as_it_is(vault)
-        plan = plan_of(current.authority)
-        hierarchy = await establish(
-            vault.ledger,
-            vault.custody,
-            current.trust_domain,
-            plan=plan,
-            now=ambient.now(),
-            serial=ambient.new_serial,
-        )
-        yield Site(vault, current, Authority(vault.ledger, vault.custody, hierarchy, plan))
+        if settings is None:
+            # Nothing is made: it may be the machine that keeps a root and is to have nothing below it.
+            current = await _as_it_is(vault)
+            hierarchy = await load(vault.ledger, vault.custody, current.trust_domain) or _nothing_issues(vault)
+        else:
+            current = settings
+            hierarchy = await establish(
+                vault.ledger,
+                vault.custody,
+                current.trust_domain,
+                plan=plan_of(current.authority),
+                now=ambient.now(),
+                serial=ambient.new_serial,
+            )
+        yield Site(vault, current, Authority(vault.ledger, vault.custody, hierarchy, plan_of(current.authority)))
+
+
+def _nothing_issues(vault: Vault) -> NoReturn:
+    raise Refused(
+        Code.AUTHORITY_UNKNOWN,
+        f"No authority issues certificates in {vault.state.path}",
+        "there is a root alone, or an authority that waits for its certificate, and there are no settings",
+        "See what is there: handclasp ca show. To make what is missing, write handclasp.yaml.",
+    )
 
 
 async def _as_it_is(vault: Vault) -> Settings:
