@@ -157,7 +157,7 @@ def test_an_address_outside_of_the_networks_is_refused(place: Place) -> None:
 
 @pytest.mark.parametrize(
     ("profile", "why"),
-    [("parner", "no setting and no built-in has it"), ("issuing", "authorities are made with handclasp ca")],
+    [("parner", "no setting and no built-in has it"), ("issuing", "Handclasp makes those itself (handclasp ca)")],
     ids=["unknown", "an authority's"],
 )
 def test_a_profile_that_is_none_for_this_is_refused(place: Place, profile: str, why: str) -> None:
@@ -166,7 +166,7 @@ def test_a_profile_that_is_none_for_this_is_refused(place: Place, profile: str, 
     assert (refused.code, refused.why, refused.fix) == (
         Code.REQUEST_PROFILE_UNKNOWN,
         why,
-        "Use one of these: batch, both, client, device, ocsp-signer, partner, quantum, server, workload.",
+        "Use one of these: batch, both, client, device, partner, quantum, server, workload.",
     )
 
 

@@ -261,13 +261,15 @@ def granted(site: Site, issued: Issued) -> Json:
 
 def profile_named(site: Site, name: str) -> Profile:
     """A built-in profile or one of the settings. Refused(REQUEST_PROFILE_UNKNOWN)."""
-    found = site.settings.profiles.get(name)
-    if found is None or found.is_ca:
-        known = ", ".join(sorted(p.name for p in site.settings.profiles.values() if not p.is_ca))
+    given = {p.name: p for p in site.settings.profiles.values() if not (p.is_ca or p.ocsp_no_check)}
+    found = given.get(name)
+    if found is None:
+        known = ", ".join(sorted(given))
+        own = name in site.settings.profiles
         raise Refused(
             Code.REQUEST_PROFILE_UNKNOWN,
             f"There is no profile {name} for this",
-            "authorities are made with handclasp ca" if found is not None else "no setting and no built-in has it",
+            "Handclasp makes those itself (handclasp ca)" if own else "no setting and no built-in has it",
             f"Use one of these: {known}.",
         )
     return found
