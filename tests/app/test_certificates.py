@@ -195,6 +195,15 @@ def test_the_certificate_of_an_authority_is_not_revoked_by_hand(place: Place, ve
     assert place.refused(f"cert.{verb}", which=issuing["serial"], **more).code is Code.ROTATION_NONE
 
 
+def test_a_compromised_key_is_told_wherever_it_still_is_good(place: Place) -> None:
+    """Whoever has the key has all its certificates; for another reason nothing is told."""
+    csr = a_request()
+    first, second, third = (place.issue(csr, name=name) for name in ("alice", "alice", "bob"))
+    assert place.do("cert.revoke", which=first["serial"], reason="superseded")["same_key"] == []
+    told = place.do("cert.revoke", which=second["serial"], reason="key_compromise")
+    assert told["same_key"] == [third["serial"]]
+
+
 def test_a_revoked_key_is_not_certified_again(place: Place) -> None:
     """REQUEST_KEY_BARRED, for whatever name."""
     csr = a_request()

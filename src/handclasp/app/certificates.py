@@ -175,7 +175,16 @@ async def revoke(site: Site, *, which: str, reason: str) -> Json:
     after = await revoke_certificate(
         site.authority, before.issuer_key_id, before.serial, now=ambient.now(), reason=REASONS[reason]
     )
-    return await _changed(site, before, after)
+    return {**await _changed(site, before, after), "same_key": await _same_key(site, after)}
+
+
+async def _same_key(site: Site, revoked: CertificateRecord) -> list[str]:
+    """The serials of what is still good for the same key, where that key is what was wrong with it."""
+    if revoked.reason != REASONS["key_compromise"].value:
+        return []
+    now = ambient.now()
+    found = await site.authority.ledger.search(Search(spki_sha256=revoked.spki_sha256, expires_after=now))
+    return [f"{one.serial:x}" for one in found.records if one.state is not CertificateState.REVOKED]
 
 
 async def put_on_hold(site: Site, *, which: str) -> Json:

@@ -285,6 +285,8 @@ def _say_changed(told: dict[str, Any], verb: str, *, json_: bool) -> None:
     click.echo(f"{done}: {_who(told)}, serial {told['serial']}.")
     if told["gateway_seconds"] is not None:
         click.echo(f"The gateway has it, confirmed after {told['gateway_seconds'] * 1000:.0f} ms.")
+    for serial in told.get("same_key", ()):
+        click.echo(f"The same key is in another certificate that is still good: handclasp cert revoke {serial}")
 
 
 @cert.command()
