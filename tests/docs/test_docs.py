@@ -141,7 +141,7 @@ def licence(name: str) -> str:
     """What the package says of its licence, in one line."""
     said = metadata.metadata(name)
     # Another package may have put its own reader of metadata in place, which raises for what is missing.
-    text = next((said[field] for field in ("License-Expression", "License") if field in said and said[field]), "")
+    text = " ".join((said.get_all("License-Expression") or said.get_all("License") or [""])[:1])
     return str(text) or " ".join(
         c.rpartition(" :: ")[2] for c in said.get_all("Classifier", []) if c.startswith("License")
     )
