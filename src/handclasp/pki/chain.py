@@ -141,7 +141,7 @@ def examine(
     rules: Rules = Rules.PROFILE,
     revocation: Revocation = Revocation.GIVEN,
     policies: PolicyDemand = PolicyDemand(),  # noqa: B008 - it is frozen
-    limits: Limits = Limits(),  # noqa: B008
+    limits: Limits = Limits(),  # noqa: B008 - frozen too
 ) -> Verdict:
     """Judges a leaf with the certificates that came with it, in any order. Never raises for any certificate.
 
@@ -161,8 +161,8 @@ def verify(
     name: ExpectedName | None = None,
     rules: Rules = Rules.PROFILE,
     revocation: Revocation = Revocation.GIVEN,
-    policies: PolicyDemand = PolicyDemand(),  # noqa: B008
-    limits: Limits = Limits(),  # noqa: B008
+    policies: PolicyDemand = PolicyDemand(),  # noqa: B008 - it is frozen
+    limits: Limits = Limits(),  # noqa: B008 - frozen too
 ) -> VerifiedPeer:
     """The same, but returns whom the chain proves, and raises ChainRefused where it proves nobody."""
     verdict, parsed = _examine(leaf, chain, trust, _question(at, purpose, name, rules, revocation, policies, limits))

@@ -319,7 +319,7 @@ def verified(signed: x509.Certificate | x509.CertificateRevocationList, tbs: byt
                 key.verify(signature, tbs, parameters)
             case ec.EllipticCurvePublicKey() if signed.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA1:
                 # The library gives no parameters for this one. That the hash is broken is said by strength_faults().
-                key.verify(signature, tbs, ec.ECDSA(hashes.SHA1()))  # noqa: S303
+                key.verify(signature, tbs, ec.ECDSA(hashes.SHA1()))  # noqa: S303 - to tell weak from false
             case rsa.RSAPublicKey() if isinstance(parameters, padding.PKCS1v15 | padding.PSS):
                 assert signed.signature_hash_algorithm is not None
                 key.verify(signature, tbs, parameters, signed.signature_hash_algorithm)
