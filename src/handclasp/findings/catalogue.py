@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from handclasp.findings import authority_entries, chain_entries, gateway_entries, request_entries, state_entries
+from handclasp.findings import (
+    authority_entries,
+    chain_entries,
+    endpoint_entries,
+    gateway_entries,
+    request_entries,
+    state_entries,
+)
 from handclasp.findings.codes import Code, Entry
 
 CATALOGUE: Mapping[Code, Entry] = MappingProxyType(
@@ -13,5 +20,6 @@ CATALOGUE: Mapping[Code, Entry] = MappingProxyType(
     | request_entries.entries()
     | authority_entries.entries()
     | chain_entries.entries()
+    | endpoint_entries.entries()
     | state_entries.entries()
 )

@@ -51,48 +51,48 @@ def entries() -> dict[Code, Entry]:
             "Issue a certificate with a SPIFFE ID here: handclasp client add NAME.",
         ),
         c.SERVER_CERT_UNKNOWN_CA: Entry(
-            "The caller ended the handshake; most often it does not trust the gateway's certificate.",
-            "Give the caller this gateway's trust bundle (bundle.pem): curl --cacert bundle.pem.",
+            "The server's certificate does not lead to an authority that the client trusts.",
+            "Trust the authority that issued it; that of this gateway is in bundle.pem: curl --cacert bundle.pem.",
         ),
         c.SERVER_CRL_EXPIRED: Entry(
-            "The gateway's own revocation list has expired, so it refuses every caller.",
-            "Start handclasp up: it signs a fresh list. Check that the issuing key is in place.",
+            "The revocation list that counts has expired; a gateway then refuses every caller.",
+            "At this gateway, start handclasp up: it signs a fresh list. Elsewhere, fetch the issuer's current one.",
         ),
         c.SERVER_CRL_MISSING: Entry(
-            "The gateway has no revocation list of the authority that issued this certificate.",
-            "Start handclasp up: it signs one. Check that the issuing key is in place.",
+            "There is no revocation list of the authority that issued this certificate.",
+            "At this gateway, start handclasp up: it signs one. Elsewhere, fetch the issuer's.",
         ),
         c.TLS_VERSION_MISMATCH: Entry(
-            "The caller speaks no TLS version that the gateway accepts (1.2 and 1.3).",
-            "Upgrade the caller's TLS library, or allow TLS 1.2 or 1.3 in its settings.",
+            "Client and server have no TLS version in common, or only one that is too old.",
+            "Allow TLS 1.2 or 1.3 on both sides.",
         ),
         c.TLS_NO_SHARED_CIPHER: Entry(
-            "The caller offers no cipher that the gateway accepts (AEAD ciphers with ECDHE only).",
-            "Allow ECDHE with AES-GCM or ChaCha20-Poly1305 in the caller's settings.",
+            "Client and server have no cipher in common (this gateway takes ECDHE with AEAD only).",
+            "Allow ECDHE with AES-GCM or ChaCha20-Poly1305 on both sides.",
         ),
         c.TLS_NO_SHARED_GROUP: Entry(
-            "The caller offers no key-exchange group that the gateway accepts.",
-            "Allow X25519 or P-256 in the caller's settings.",
+            "Client and server have no key-exchange group in common.",
+            "Allow X25519 or P-256 on both sides.",
         ),
         c.TLS_SNI_UNRECOGNIZED: Entry(
-            "The caller asked for a host name (SNI) that no service on this port has, or for none.",
-            "Call the service by one of its hosts, or add the name to its hosts in handclasp.yaml.",
+            "The server does not know the host name that was asked for (SNI), or none was asked for.",
+            "Call it by a name that it has; at this gateway, add the name to the hosts of a service.",
         ),
         c.PROTO_PLAIN_HTTP_TO_TLS: Entry(
             "The caller spoke plain HTTP to a TLS port.",
             "Call https:// instead of http://.",
         ),
         c.PROTO_NOT_TLS: Entry(
-            "What the caller sent is not TLS.",
-            "Check which program calls this port.",
+            "What came over the connection is not TLS.",
+            "Check the port, and which program is at the other end.",
         ),
         c.NET_CLOSED_DURING_HANDSHAKE: Entry(
-            "The caller closed the connection before the handshake was done.",
-            "A port scan or a TCP health check does this; if it was a real caller, look at its own log.",
+            "The other side closed the connection before the handshake was done.",
+            "At a gateway, a port scan or a TCP health check does this. Otherwise look at the other side's log.",
         ),
         c.NET_HANDSHAKE_TIMEOUT: Entry(
-            "The caller did not finish the handshake in time.",
-            "Look for a slow or blocked network between the caller and the gateway.",
+            "The other side did not finish the handshake in time.",
+            "Look for a slow or blocked network in between, and at the load of the other side.",
         ),
         c.POLICY_NO_RULE_ALLOWS: Entry(
             "The caller is known, but no rule of the service allows this request.",
