@@ -8,7 +8,9 @@ import pytest
 
 # The contract suite is in the package; its assertions should explain themselves like those of a test module.
 TOPICS = ("audit", "authorities", "certificates", "requests", "revocations", "search")
+MONITORING = ("alerts", "checks", "definitions", "history", "scenes")
 pytest.register_assert_rewrite(*(f"handclasp.testing.ledger_contract_{topic}" for topic in TOPICS))
+pytest.register_assert_rewrite(*(f"handclasp.testing.monitor_contract_{topic}" for topic in MONITORING))
 
 from handclasp.store import database  # noqa: E402
 from handclasp.testing.postgres import Postgres, postgres  # noqa: E402 - the line above must come first

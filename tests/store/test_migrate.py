@@ -87,7 +87,7 @@ def test_a_failing_migration_leaves_nothing(tmp_path: Path) -> None:
     """All steps are one transaction: one that cannot be finished leaves the file without any table."""
     path = tmp_path / "ledger.db"
     other = sqlite3.connect(path)
-    other.execute("CREATE VIEW checkpoints AS SELECT 1")  # stands where the last table of the migration goes
+    other.execute("CREATE VIEW monitor_deliveries AS SELECT 1")  # stands where the last table of the migration goes
     other.close()
     with pytest.raises(sa.exc.OperationalError):
         database.open(path)

@@ -15,12 +15,18 @@ import sqlalchemy as sa
 from handclasp.authority.audit import verify
 from handclasp.authority.records import CertificateState, Checkpoint, Confirmation, CrlRecord, PendingRequest, Search
 from handclasp.findings import Code, Refused
+from handclasp.monitor.definition import State
+from handclasp.monitor.ports import Claim, Outcome, Retention
+from handclasp.monitor.results import Change
 from handclasp.store import database
 from handclasp.store.database import Database
 from handclasp.store.ledger import SqlLedger
-from handclasp.store.schema import metadata
+from handclasp.store.monitors import SqlMonitors
+from handclasp.store.schema import credentials, metadata
 from handclasp.store.transfer import copy
+from handclasp.testing import monitor_contract_scenes as monitoring
 from handclasp.testing.ledger_scenes import ALICE, ISSUER, NOON, authority, change, happened, intended, issued, put
+from handclasp.testing.monitor_contract_scenes import bad, check, claimed, good, moved, outcome, watch, watched
 
 Opener = Callable[[str], Database]
 
@@ -49,6 +55,30 @@ async def _fill(ledger: SqlLedger) -> None:
     await ledger.add_checkpoint(Checkpoint(1, NOON, heads, "ab" * 32, "cd" * 20, b"signed"))
 
 
+async def _fill_monitoring(opened: Database) -> None:
+    """Something in every table of monitoring, and more than one piece of results."""
+    store = SqlMonitors(opened)
+    names = [f"m{number}" for number in range(700)]
+    await watch(store, *(watched(name) for name in names))
+    claims = await store.claim("worker", monitoring.NOON, monitoring.LEASE, 1000)
+    results = [good(claim.standing.monitor.name, monitoring.NOON) for claim in claims]
+    await store.complete([outcome(claim, result) for claim, result in zip(claims, results, strict=True)], {})
+    await store.prune(monitoring.NOON + timedelta(days=8), Retention(history=timedelta(days=9)))
+    claims = await store.claim("worker", monitoring.NOON + monitoring.MINUTE, monitoring.LEASE, 690)
+    await store.complete([_failed(claim) for claim in claims], {claims[0].standing.monitor.name: ["mail"]})
+    credential = {"name": "partner", "pattern": "*.partner.example", "chain": b"PEM", "created_at": NOON}
+    await opened.write(
+        lambda connection: connection.execute(credentials.insert(), credential | {"not_after": NOON}).close()
+    )
+
+
+def _failed(claim: Claim) -> Outcome:
+    name = claim.standing.monitor.name
+    result = bad(name, claim.due)
+    change = Change(name, claim.due, "state", "ok", "critical")
+    return outcome(claim, result, changes=(change,), transition=moved(result, State.OK))
+
+
 async def _rows(opened: Database) -> dict[str, list[tuple[object, ...]]]:
     def work(connection: sa.Connection) -> dict[str, list[tuple[object, ...]]]:
         return {
@@ -70,6 +100,7 @@ def test_copies_everything(opener: Opener, way: tuple[str, ...]) -> None:
     async def scene() -> None:
         with opener(way[0]) as first:
             await _fill(SqlLedger(first))
+            await _fill_monitoring(first)
             before = await _rows(first)
         for one, other in pairwise(way):
             with opener(one) as source, opener(other) as target:
@@ -87,8 +118,21 @@ def test_copies_everything(opener: Opener, way: tuple[str, ...]) -> None:
             assert (await ledger.search(Search(limit=1))).records == (issued(intended(3000)),)
             await ledger.put_authorities([(None, authority("issuing-2"))], [happened("made")])
             verify(await ledger.events())
+            await _goes_on(SqlMonitors(last))
 
     asyncio.run(scene())
+
+
+async def _goes_on(store: SqlMonitors) -> None:
+    """Monitoring, where it was copied to: what is new gets numbers that nothing has yet."""
+    await store.put(watched("new"), monitoring.NOON)
+    assert list(await claimed(store)) == ["new"]
+    assert len(await store.standings()) == 701
+    result = bad("m1", monitoring.NOON + timedelta(hours=1))
+    await check(store, result, before=State.OK, receivers=["pager"])
+    assert (await store.results("m1"))[0] == result
+    deliveries = await store.claim_deliveries("worker", result.at, monitoring.LEASE, 10)
+    assert sorted(one.receiver for one in deliveries) == ["mail", "pager"]
 
 
 @pytest.mark.parametrize("kind", ["two", "postgresql"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,17 @@ from handclasp.authority.records import AuthorityState, CertificateRecord, Certi
 from handclasp.store import database
 from handclasp.store.ledger import SqlLedger
 from handclasp.store.migrate import HEAD
+from handclasp.store.monitors import SqlMonitors
 from handclasp.store.postgres_session import PostgresSession
+from handclasp.testing.monitor_contract_scenes import NOON as MONITORING_NOON
+from handclasp.testing.monitor_contract_scenes import check, good, watch, watched
 
 SCHEMAS = Path(__file__).with_name("schemas")
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
+TABLES_OF_0002 = (
+    *("authorities", "certificates", "checkpoints", "confirmations", "crl_numbers", "crls", "events", "requests"),
+    "revocation_marks",
+)
 
 
 def _load(path: Path, revision: str) -> sqlite3.Connection:
@@ -55,14 +63,17 @@ def test_every_released_schema_is_here() -> None:
     assert {path.stem for path in SCHEMAS.glob("*.sql")} == revisions - {HEAD}
 
 
-def _as_postgresql(old: sqlite3.Connection, url: str) -> None:
-    """The same rows in the tables of 0001 on PostgreSQL."""
+def _as_postgresql(old: sqlite3.Connection, url: str, revision: str, tables: Iterable[str]) -> None:
+    """The same rows in the tables of that revision on PostgreSQL."""
 
     def work(connection: sa.Connection) -> None:
-        command.upgrade(_config(connection), "0001")
-        tables = sa.MetaData()
-        for name in ("certificates", "crl_numbers", "events"):
-            connection.execute(sa.Table(name, tables, autoload_with=connection).insert(), _rows(old, name))
+        command.upgrade(_config(connection), revision)
+        metadata = sa.MetaData()
+        for name in tables:
+            table = sa.Table(name, metadata, autoload_with=connection)
+            booleans = [column.name for column in table.c if isinstance(column.type, sa.Boolean)]
+            rows = [row | {name: bool(row[name]) for name in booleans} for row in _rows(old, name)]
+            connection.execute(table.insert(), rows)
 
     session = PostgresSession(url, "it")
     try:
@@ -78,7 +89,7 @@ def test_from_0001(tmp_path: Path, postgres_url: str, kind: str) -> None:
     old = _load(tmp_path / "ledger.db", "0001")
     rows, events = _rows(old, "certificates"), _rows(old, "events")
     if kind == "postgresql":
-        _as_postgresql(old, postgres_url)
+        _as_postgresql(old, postgres_url, "0001", ("certificates", "crl_numbers", "events"))
     old.close()
 
     async def scene() -> None:
@@ -122,6 +133,41 @@ def test_from_0001(tmp_path: Path, postgres_url: str, kind: str) -> None:
             )
             assert again is not None
             verify(await ledger.events())
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_from_0002(tmp_path: Path, postgres_url: str, kind: str) -> None:
+    """Every row of before is as it was, names are found, the audit log goes on, and monitoring can begin."""
+    old = _load(tmp_path / "ledger.db", "0002")
+    before = {name: _rows(old, name) for name in TABLES_OF_0002}
+    if kind == "postgresql":
+        _as_postgresql(old, postgres_url, "0002", TABLES_OF_0002)
+    old.close()
+
+    async def scene() -> None:
+        with database.open(postgres_url if kind == "postgresql" else tmp_path / "ledger.db") as opened:
+
+            def raw(connection: sa.Connection) -> dict[str, list[dict[str, Any]]]:
+                return {
+                    name: [dict(row) for row in connection.execute(sa.text(f"SELECT * FROM {name}")).mappings()]
+                    for name in TABLES_OF_0002
+                }
+
+            after = await opened.read(raw)
+            assert min(len(rows) for rows in after.values()) > 0
+            for name in TABLES_OF_0002:
+                assert sorted(after[name], key=repr) == sorted(before[name], key=repr)
+            ledger = SqlLedger(opened)
+            found = await ledger.search(Search(name_contains="alice/4"))
+            assert [record.serial for record in found.records] == [4]
+            await ledger.append((await ledger.events())[0].event)
+            verify(await ledger.events())
+            store = SqlMonitors(opened)
+            await watch(store, watched("a"))
+            await check(store, good("a", MONITORING_NOON))
+            assert await store.results("a") == (good("a", MONITORING_NOON),)
 
     asyncio.run(scene())
 

@@ -11,7 +11,7 @@ from handclasp.findings import Code, Refused
 from handclasp.store.faults import damaged, unsuitable
 from handclasp.store.schema import metadata
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in migrations/versions (a test compares)."""
 
 IMMEDIATE = {"sqlite_begin": "BEGIN IMMEDIATE"}

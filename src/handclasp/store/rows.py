@@ -11,14 +11,17 @@ import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from handclasp.authority.audit import EMPTY, Head, chained
 from handclasp.authority.records import CertificateRecord, CertificateState, ChainedEvent, Event
 from handclasp.store.schema import certificates, is_serial
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 _FIELDS = tuple(column.name for column in certificates.c if column.name not in {"id", "names"})
 SELECT_COLUMNS = ", ".join(_FIELDS)
@@ -71,7 +74,12 @@ _head = Statement(_HEAD)
 
 def upsert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT into the table that can be told what to do if the row is there."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    if connection.dialect.name != "postgresql":
+        return sqlite.insert(table)
+    # Not before it is needed: it takes a noticeable part of the time to start.
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
 
 
 def add_certificate(connection: sa.Connection, record: CertificateRecord) -> bool:

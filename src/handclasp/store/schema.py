@@ -256,3 +256,141 @@ checkpoints = sa.Table(
     sa.Column("key_id", sa.String, nullable=False),
     sa.Column("signature", sa.LargeBinary, nullable=False),
 )
+
+credentials = sa.Table(
+    "credentials",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("pattern", sa.String, nullable=False, unique=True),
+    # PEM, the leaf first.
+    sa.Column("chain", sa.LargeBinary, nullable=False),
+    # The key, sealed; NULL for an identity of our own authority.
+    sa.Column("sealed", sa.LargeBinary),
+    # PEM: whom to believe there.
+    sa.Column("ca", sa.LargeBinary),
+    sa.Column("identity", sa.String),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("not_after", Instant, nullable=False),
+)
+
+monitors = sa.Table(
+    "monitors",
+    metadata,
+    sa.Column("id", Number, primary_key=True),
+    sa.Column("name", sa.String, nullable=False, unique=True),
+    sa.Column("origin", sa.String, nullable=False),
+    sa.Column("definition", sa.Text, nullable=False),
+    # Gone from the settings file; its history is still there, and it has no standing.
+    sa.Column("removed_at", Instant),
+)
+
+# What every check changes, and nothing else: a row that is written twice a check has to be small. On PostgreSQL half of
+# each page is left for the next versions of its rows, which then need no entry in an index for a claim.
+monitor_standings = sa.Table(
+    "monitor_standings",
+    metadata,
+    sa.Column("monitor_id", Number, primary_key=True, autoincrement=False),
+    # Of the definition (monitor/records_json.py): an older program leaves alone what it does not understand.
+    sa.Column("format", sa.Integer, nullable=False),
+    sa.Column("paused", sa.Boolean, nullable=False),
+    sa.Column("due", Instant, nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("owner", sa.String),
+    sa.Column("lease_until", Instant),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("since", Instant),
+    # The last result: NULL before there is one.
+    sa.Column("evidence_id", sa.BigInteger),
+    sa.Column("last_at", Instant),
+    sa.Column("last_latency", sa.BigInteger),  # in microseconds
+    sa.Column("last_attempts", sa.Integer, nullable=False),
+    partial_index("monitor_standings_due", "due", where="NOT paused"),
+    postgresql_with={"fillfactor": 50, "autovacuum_vacuum_scale_factor": 0.05},
+)
+
+# All of a result but its time and latency, once for all results that found the same.
+monitor_evidence = sa.Table(
+    "monitor_evidence",
+    metadata,
+    sa.Column("id", Number, primary_key=True),
+    sa.Column("sha256", sa.String(64), nullable=False, unique=True),
+    sa.Column("body", sa.Text, nullable=False),
+    # To the day or so; what no result can refer to any more goes by it.
+    sa.Column("last_used", Instant, nullable=False),
+    sa.Index("monitor_evidence_last_used", "last_used"),
+)
+
+# The single results of a monitor in an hour, 16 octets each (store/monitor_entries.py): with a row for each there would
+# be sixty times as many, and each would weigh eight times as much. Rows grow, so their pages begin nearly empty.
+monitor_results = sa.Table(
+    "monitor_results",
+    metadata,
+    sa.Column("monitor_id", Number, primary_key=True, autoincrement=False),
+    sa.Column("hour", Instant, primary_key=True, autoincrement=False),
+    sa.Column("entries", sa.LargeBinary, nullable=False),
+    sa.Index("monitor_results_hour", "hour"),
+    postgresql_with={"fillfactor": 15, "autovacuum_vacuum_scale_factor": 0.05},
+)
+
+# What remains of them: written when the single results are forgotten.
+monitor_hours = sa.Table(
+    "monitor_hours",
+    metadata,
+    sa.Column("monitor_id", Number, primary_key=True, autoincrement=False),
+    sa.Column("hour", Instant, primary_key=True, autoincrement=False),
+    sa.Column("checks", sa.Integer, nullable=False),
+    sa.Column("ok", sa.Integer, nullable=False),
+    sa.Column("warning", sa.Integer, nullable=False),
+    sa.Column("critical", sa.Integer, nullable=False),
+    # Of those that had a latency; in microseconds.
+    sa.Column("timed", sa.Integer, nullable=False),
+    sa.Column("latency_sum", sa.BigInteger, nullable=False),
+    sa.Column("latency_min", sa.BigInteger),
+    sa.Column("latency_max", sa.BigInteger),
+    sa.Index("monitor_hours_hour", "hour"),
+)
+
+monitor_changes = sa.Table(
+    "monitor_changes",
+    metadata,
+    sa.Column("id", Number, primary_key=True),
+    sa.Column("monitor_id", sa.BigInteger, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("what", sa.String, nullable=False),
+    sa.Column("before", sa.Text),
+    sa.Column("after", sa.Text),
+    sa.Index("monitor_changes_monitor", "monitor_id", "at"),
+    sa.Index("monitor_changes_at", "at"),
+)
+
+monitor_transitions = sa.Table(
+    "monitor_transitions",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("monitor_id", sa.BigInteger, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Index("monitor_transitions_monitor", "monitor_id"),
+    sa.Index("monitor_transitions_at", "at"),
+)
+
+# The alerts that are to be sent (open), and that were (sent, given_up).
+monitor_deliveries = sa.Table(
+    "monitor_deliveries",
+    metadata,
+    sa.Column("id", Number, primary_key=True),
+    sa.Column("transition_id", sa.String, nullable=False),
+    sa.Column("monitor_id", sa.BigInteger, nullable=False),
+    sa.Column("receiver", sa.String, nullable=False),
+    sa.Column("due", Instant, nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("owner", sa.String),
+    sa.Column("lease_until", Instant),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("sent_at", Instant),
+    sa.Index("monitor_deliveries_transition", "transition_id"),
+    partial_index("monitor_deliveries_open", "monitor_id", "receiver", "id", where="state = 'open'"),
+    partial_index("monitor_deliveries_due", "due", where="state = 'open'"),
+)

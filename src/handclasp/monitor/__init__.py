@@ -1,0 +1,1 @@
+"""Watching endpoints and certificates: what is checked, when, what changed, and who is told."""
