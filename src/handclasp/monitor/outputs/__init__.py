@@ -1,0 +1,1 @@
+"""Where results go: Prometheus, DogStatsD, the Datadog Agent, OpenTelemetry, JSON lines."""
