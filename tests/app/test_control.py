@@ -38,7 +38,7 @@ def served(place: Place, scenario: Callable[[], Awaitable[T]]) -> T:
     """Run a scenario while the site answers on its socket."""
 
     async def scene(site: Site) -> T:
-        server = await control.serve(site)
+        server = await control.serve(site.vault, site)
         try:
             return await scenario()
         finally:
@@ -261,7 +261,7 @@ def test_an_answer_longer_than_a_line_comes_through(place: Place) -> None:
 
     async def scene(site: Site) -> int:
         site.report = _long
-        server = await control.serve(site)
+        server = await control.serve(site.vault, site)
         try:
             told = await place.perform("status")
         finally:

@@ -118,7 +118,7 @@ def test_nor_by_the_one_who_is_asked(place: Place, caplog: pytest.LogCaptureFixt
     caplog.set_level(logging.DEBUG)
 
     async def scenario(site: Site) -> BaseException:
-        server = await control.serve(site)
+        server = await control.serve(site.vault, site)
         try:
             with pytest.raises(Exception, match=r".") as caught:
                 await place.perform("ca.passphrase", **arguments)

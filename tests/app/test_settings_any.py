@@ -83,11 +83,30 @@ def leaves(properties: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple
 OTHERS = [
     *(path for path in leaves(schema()["properties"]) if path[0] in ("authority", "database", "lifetimes")),
     *(("profiles", "p", *path) for path in leaves(schema()["$defs"]["ProfileModel"]["properties"])),
+    *(("monitors", "m", *path) for path in leaves(schema()["$defs"]["MonitorModel"]["properties"])),
     ("profiles", "p"),
     ("profiles",),
+    ("monitors", "m"),
+    ("monitors",),
+    *(("alerts", "a", *path) for path in leaves(schema()["$defs"]["AlertModel"]["properties"])),
+    ("alerts", "a"),
+    ("alerts",),
 ]
 NAMES = sorted({step for path in OTHERS for step in path})
 WORDS = ["files", "pkcs11", "env:A", "1h", "ec-p256", "*.a", "a/*", "10.0.0.0/8", "http://a", "client", "required"]
+WORDS += [
+    "https://a",
+    "a.pem",
+    "ledger",
+    "anonymous",
+    "unchanged",
+    "2xx",
+    "sun 02:00-04:00",
+    "500ms",
+    "$.a",
+    "a|b",
+    "(a",
+]
 OTHER_JUNK = st.recursive(
     st.none() | st.integers() | st.text(max_size=5) | st.sampled_from(WORDS),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=3),
@@ -97,7 +116,7 @@ OTHER_JUNK = st.recursive(
 
 @given(st.lists(st.tuples(st.sampled_from(OTHERS), OTHER_JUNK), min_size=1, max_size=4))
 def test_any_values_of_the_other_settings_are_read_or_refused(given_: list[tuple[tuple[str, ...], Any]]) -> None:
-    """The same for several values of any kind at any settings of the authority, the profiles and the database."""
+    """The same for several values of any kind at any other settings."""
     tree: dict[str, Any] = {"trust_domain": "example.org", "services": {"a": SERVICE}}
     for path, junk in given_:
         inner = tree
@@ -109,14 +128,23 @@ def test_any_values_of_the_other_settings_are_read_or_refused(given_: list[tuple
 
 
 SETTINGS = {
-    "file": "trust_domain, services, lifetimes, database, authority, profiles",
+    "AlertModel": "email, smtp, from, user, password, tls, slack, pagerduty, url, alertmanager, webhook, secret, "
+    "trust, digest",
+    "file": "trust_domain, services, lifetimes, database, authority, profiles, monitors, monitoring, alerts",
     "AuthorityModel": "issuing, root_key, issuing_key, name_constraints, publish, crl_shards, keys",
     "ConstraintsModel": "dns, ips, uris, emails",
+    "ExpectModel": "client_certificate, tls, issuer, pins, chain, status, headers, body, json, latency",
     "KeysModel": "custody, passphrase, module, token, pin",
     "LifetimesModel": "client, gateway",
+    "ModuleModel": "prober, trust, server_name, credential",
+    "MonitoringModel": "listen, probe, statsd, otlp, jsonl, retention",
+    "MonitorModel": "target, refuses, every, timeout, retries, retry_after, warning, critical, expect, trust, "
+    "credential, server_name, passphrase, maintenance, labels, alerts, paused",
     "NamesModel": "spiffe, dns, ips",
+    "ProbeModel": "targets, modules",
     "ProfileModel": "extends, lifetime, max_lifetime, key_types, usages, names, approval",
     "PublishModel": "listen, url",
+    "RetentionModel": "results, history",
     "RuleModel": "allow, methods, paths",
     "ServiceModel": KEYS,
 }
@@ -135,19 +163,27 @@ def test_the_schema_describes_every_setting_and_no_other() -> None:
             assert setting["description"]
             assert setting.get("examples") or "$ref" in setting
     assert {name: part["required"] for name, part in parts.items() if "required" in part} == {
-        "file": ["trust_domain", "services"],
+        "file": ["trust_domain"],
         "ServiceModel": ["listen", "hosts", "upstream"],
         "RuleModel": ["allow"],
+        "MonitorModel": ["target"],
+        "ModuleModel": ["prober"],
     }
 
 
-def test_profiles_and_services_are_by_name() -> None:
+def test_what_has_names_of_ones_own() -> None:
     """Names of one's own, each with settings below it, and the names themselves are described."""
     properties = schema()["properties"]
-    for name, model in (("services", "ServiceModel"), ("profiles", "ProfileModel")):
-        assert properties[name]["type"] == "object"
-        assert properties[name]["additionalProperties"] == {"$ref": f"#/$defs/{model}"}
-        assert properties[name]["propertyNames"]["pattern"].startswith("^[a-z")
+    for name, model in (
+        ("services", "ServiceModel"),
+        ("profiles", "ProfileModel"),
+        ("monitors", "MonitorModel"),
+        ("alerts", "AlertModel"),
+    ):
+        named = properties[name].get("anyOf", [properties[name]])[0]  # monitors: may also be there with nothing below it
+        assert named["type"] == "object"
+        assert named["additionalProperties"] == {"$ref": f"#/$defs/{model}"}
+        assert properties[name]["propertyNames"]["pattern"].startswith(("^[a-z", "^[A-Za-z"))
 
 
 @pytest.mark.parametrize("model", [name for name in SETTINGS if name != "RuleModel"])
@@ -174,6 +210,28 @@ def _with(model: str, key: str, example: Any) -> dict[str, Any]:
             return file | {"lifetimes": {key: example}}
         case "ProfileModel":
             return file | {"profiles": {"p": {key: example}}}
+        case "MonitorModel":
+            target = {"credential": "https://a.test", "passphrase": "/a"}.get(key, "a.test:443")
+            alerts = {"alerts": {"oncall": {"pagerduty": "env:A"}}} if key == "alerts" else {}
+            return file | alerts | {"monitors": {"m": {"target": target} | {key: example}}}
+        case "AlertModel":
+            mail = {"email": "a@b.test", "smtp": "localhost:25", "from": "c@b.test"}
+            login = {"user": "u", "password": "env:A"} if key in ("user", "password") else {}
+            way = {"pagerduty": {}, "slack": {}, "alertmanager": {}, "webhook": {"secret": "env:A"}}.get(key)
+            way = {"url": {"pagerduty": "env:A"}, "secret": {"webhook": "https://a"}}.get(key, way)
+            return file | {"alerts": {"a": (mail if way is None else way) | login | {key: example}}}
+        case "ExpectModel":
+            return file | {"monitors": {"m": {"target": "https://a.test", "expect": {key: example}}}}
+        case "MonitoringModel":
+            return file | {"monitoring": {key: example}}
+        case "ProbeModel":
+            probe = {"targets": "a.test"} | {key: example}
+            return file | {"monitoring": {"listen": 9219, "probe": probe}}
+        case "ModuleModel":
+            probe = {"targets": "a.test", "modules": {"m": {"prober": "tls"} | {key: example}}}
+            return file | {"monitoring": {"listen": 9219, "probe": probe}}
+        case "RetentionModel":
+            return file | {"monitoring": {"retention": {key: example}}}
         case "NamesModel":
             return file | {"profiles": {"p": {"extends": "server", "names": {key: example}}}}
         case "AuthorityModel":

@@ -251,10 +251,12 @@ def test_inspect_asks_for_what_it_needs(run: Run, written: Path, house: House) -
     assert run("inspect", "o.p12", "--password-file", "pass").out.startswith("PKCS#12: 3 certificates, 1 private key")
 
 
-def test_inspect_of_a_server_says_what_to_do(run: Run) -> None:
-    """HOST:PORT is no file; the message has the command that makes one."""
-    said = run("inspect", "api.example.org:443")
-    assert (said.code, "openssl s_client -connect api.example.org:443" in said.err) == (2, True)
+def test_inspect_of_a_server_reads_what_it_sends(run: Run, tmp_path: Path) -> None:
+    """HOST:PORT is no file: the certificates come from a handshake; where nobody answers, the code says so."""
+    said = run("inspect", "127.0.0.1:1")
+    assert (said.code, Code.NET_CONNECTION_REFUSED in said.err) == (2, True)
+    (tmp_path / "127.0.0.1:1").write_bytes(b"not a certificate")
+    assert Code.FILE_UNRECOGNIZED in run("inspect", "127.0.0.1:1").err
 
 
 def test_inspect_reads_standard_input_and_starts_quickly(written: Path) -> None:

@@ -535,3 +535,29 @@ def test_any_octets(files: Files, cipher: int, kind: str) -> None:
         assert ours.seen.answer in {None, Answer.EMPTY, Answer.NOT_ASKED}
         faults += ours.seen.fault is not None
     assert faults > 100
+
+
+def test_no_credential_without_secure_renegotiation(files: Files) -> None:
+    """Someone between begins a connection of their own to such a server, says something on it, and hands our handshake
+    on as a renegotiation: the server takes what they said as ours (RFC 5746 §1). OpenSSL refuses such servers too."""
+    info = b"\xff\x01\x00\x01\x00"
+
+    def without(body: bytes) -> bytes:
+        start = 2 + 32 + 1 + body[34] + 3
+        extensions = body[start + 2 :].replace(info, b"")
+        assert len(extensions) == len(body) - start - 2 - len(info)
+        return body[:start] + len(extensions).to_bytes(2, "big") + extensions
+
+    for shown in (None, credential("ec", (ECDSA_P256,))):
+        ours = client(offer(*SAFE_CIPHERS))
+        flight = first_flight(MemoryServer(files.context(verify=ssl.CERT_OPTIONAL)), ours)
+        flight = changed(flight, messages.SERVER_HELLO, without)
+        assert told(flight, ours) is None
+        sent = ours.answer(shown)
+        if shown is None:
+            assert ours.seen.fault is None
+        else:
+            assert sent[0] == ALERT
+            assert shown.chain[0] not in sent
+            assert ours.seen.fault is not None
+            assert ours.seen.fault.code is Code.CREDENTIAL_WITHHELD

@@ -13,6 +13,7 @@ import socket
 import struct
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +24,7 @@ from handclasp.findings import Code, InvalidSetting, Refused
 if TYPE_CHECKING:
     from handclasp.app.settings import Settings
     from handclasp.app.site import Site
+    from handclasp.app.vault import Vault
 
 _log = logging.getLogger("handclasp.control")
 _MAX_LINE = 64 << 20  # bytes; the largest file that is read, in hex, and as much again
@@ -70,7 +72,7 @@ async def perform(
                 await asyncio.sleep(0.05)
 
 
-_FIRST = frozenset({"ca.root", "ca.csr", "ca.import"})
+_FIRST = frozenset({"ca.root", "ca.csr", "ca.import", "credential.add", "monitor.add"})
 """What may be the first thing that is ever done in a state directory, before there are settings."""
 
 _URGENT = frozenset(
@@ -93,6 +95,8 @@ _NEED_NO_SETTINGS = (
     | _URGENT
     | {"ca.sign", "ca.renew-root", "ca.crl", "ca.install-crl", "ca.install", "ca.passphrase"}
     | {"audit.checkpoint", "backup"}
+    | {f"monitor.{name}" for name in ("list", "show", "remove", "pause", "check", "history", "changes")}
+    | {"credential.list", "credential.show", "credential.remove", "credential.for"}
 )
 """What is done on a machine without settings, such as that of an offline root."""
 
@@ -137,15 +141,21 @@ async def _ask(state: StateDirectory, operation: str, arguments: Mapping[str, ob
     return result
 
 
-async def serve(site: Site) -> asyncio.Server:
-    """Answer operations on the site's control socket (0600) until the server is closed."""
-    path = site.state.control_socket
+async def serve(
+    vault: Vault, site: Site | None = None, current: Callable[[], Settings | None] | None = None
+) -> asyncio.Server:
+    """Answer operations on the vault's control socket (0600) until the server is closed; without a ``site`` only those
+    that need no authority. ``current`` gives the settings of now, where they may differ from the vault's."""
+    path = vault.state.control_socket
     path.unlink(missing_ok=True)
+
+    def with_settings() -> Vault:
+        return vault if current is None else replace(vault, settings=current())
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             if _peer_is_owner(writer.get_extra_info("socket")):
-                writer.write(json.dumps(await _answer(site, await reader.readline())).encode() + b"\n")
+                writer.write(json.dumps(await _answer(with_settings(), site, await reader.readline())).encode() + b"\n")
                 await writer.drain()
         except (OSError, ValueError) as error:
             _log.warning("a control connection failed: %s", error)
@@ -160,10 +170,12 @@ async def serve(site: Site) -> asyncio.Server:
         os.umask(before)
 
 
-async def _answer(site: Site, line: bytes) -> dict[str, object]:
+async def _answer(vault: Vault, site: Site | None, line: bytes) -> dict[str, object]:
     try:
         asked = json.loads(line)
-        operation, arguments = _known(site, asked["operation"]), dict(asked["arguments"])
+        operation, arguments = _known(vault, site, asked["operation"]), dict(asked["arguments"])
+    except Refused as refused:
+        return _refusal(refused)
     except (ValueError, KeyError, TypeError, RecursionError):
         return _refusal(
             Refused(
@@ -184,22 +196,29 @@ async def _answer(site: Site, line: bytes) -> dict[str, object]:
                 Code.GATEWAY_OTHER,
                 "The operation failed",
                 "of a fault in Handclasp that has no message yet",
-                f"Its trace is in {site.state.log / 'handclasp.log'}: please report it.",
+                f"Its trace is in {vault.state.log / 'handclasp.log'}: please report it.",
             )
         )
 
 
-def _known(site: Site, name: str) -> Callable[..., Awaitable[dict[str, Any]]]:
-    """The operation of that name on this site. Raises KeyError."""
+def _known(vault: Vault, site: Site | None, name: str) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """The operation of that name. Raises KeyError; Refused(STATE_IN_USE) for one that needs an authority."""
     from handclasp.app.operations import OPERATIONS, VAULT_OPERATIONS
 
     if name in OPERATIONS:
+        if site is None:
+            raise Refused(
+                Code.STATE_IN_USE,
+                "This cannot be done while handclasp monitor run runs here",
+                "that process watches, and has no authority",
+                "Stop it, and run handclasp up instead: it watches too.",
+            )
         return partial(OPERATIONS[name], site)
     on_vault = VAULT_OPERATIONS[name]
 
     async def then_take_over(**arguments: object) -> dict[str, Any]:
-        result = await on_vault(site.vault, **arguments)
-        if await site.reload():
+        result = await on_vault(vault, **arguments)
+        if site is not None and await site.reload():
             await site.apply()
         return result
 

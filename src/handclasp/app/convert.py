@@ -86,14 +86,7 @@ def load(name: str) -> bytes:
         why = (error.strerror or str(error)).lower()
     except ValueError:  # a NUL in the name
         why = "this is no name of a file"
-    host, colon, port = name.rpartition(":")
-    if colon and host and port.isdigit():
-        fix = (
-            f"Files are read, not servers. Fetch what the server sends first: openssl s_client -connect {name}"
-            " -showcerts </dev/null >chain.pem."
-        )
-    else:
-        fix = "Give the name of a file, or - for standard input."
+    fix = "Give the name of a file, or - for standard input."
     raise Refused(Code.FILE_UNRECOGNIZED, f"{name} cannot be read", why, fix)
 
 

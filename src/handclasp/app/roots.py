@@ -18,7 +18,7 @@ _SYSTEM = (
 
 def read_roots(named: Path | None, service: str) -> str:
     """PEM certificates to verify the service's upstream with. Raises Refused: there is no unverified upstream."""
-    path = named if named is not None else _system_file()
+    path = named if named is not None else system_file()
     if path is None:
         raise Refused(
             Code.CONFIG_NO_TRUST_ROOTS,
@@ -45,6 +45,7 @@ def read_roots(named: Path | None, service: str) -> str:
     )
 
 
-def _system_file() -> Path | None:
+def system_file() -> Path | None:
+    """The file of the system's authorities, None where there is none."""
     candidates = (ssl.get_default_verify_paths().cafile, *_SYSTEM)
     return next((Path(c) for c in candidates if c and Path(c).is_file()), None)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import logging.handlers
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from handclasp.app.demo import DemoApi
 from handclasp.app.gateway import Gateway
 from handclasp.app.grant import grant
 from handclasp.app.hardening import no_core_dumps
+from handclasp.app.log_file import log_file
 from handclasp.app.operations import OPERATIONS
 from handclasp.app.settings import ServiceSettings, Settings, SettingsError
 from handclasp.app.site import Site, open_site
@@ -33,6 +33,7 @@ from handclasp.store import files
 from handclasp.store.keyfiles import KeyFiles
 
 if TYPE_CHECKING:
+    from handclasp.app.monitoring import Monitoring
     from handclasp.protocols.publish.server import PublishServer
 
 _log = logging.getLogger("handclasp")
@@ -62,6 +63,7 @@ class Up:
     site: Site
     gateway: Gateway
     demo: DemoApi | None = None
+    monitoring: Monitoring | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -75,7 +77,8 @@ async def up(options: UpOptions, say: Say) -> None:
         say(summary(up_.site, options))
         tasks = [
             asyncio.create_task(up_.gateway.maintain()),
-            asyncio.create_task(_watch(options.config, up_.gateway, say)),
+            asyncio.create_task(_watch(options.config, up_, say)),
+            asyncio.create_task(_monitor(up_)),
             asyncio.create_task(sign_hourly(up_.site.vault)),
         ]
         stopped = asyncio.create_task(stop.wait())
@@ -98,10 +101,10 @@ async def running(options: UpOptions, say: Say) -> AsyncIterator[Up]:
     """The whole of `up` without the waiting: yields when the gateway serves, drains and stops at the end."""
     state = options.state
     no_core_dumps()
-    with state.lock(), _log_file(state.log):
+    with state.lock(), log_file(state.log):
         demo = _settle_first_run(options, say)
         try:
-            current = settings.load(options.config)
+            current = _with_services(options.config)
             demo = demo or _demo_again(options, current)
             if demo is not None:
                 demo.start()
@@ -112,7 +115,7 @@ async def running(options: UpOptions, say: Say) -> AsyncIterator[Up]:
                     await gateway.start()
                     async with published(site):
                         await _first_caller(site)
-                        server = await control.serve(site)
+                        server = await control.serve(site.vault, site, lambda: site.settings)
                         try:
                             yield up_
                         finally:
@@ -175,7 +178,7 @@ def _settle_first_run(options: UpOptions, say: Say) -> DemoApi | None:
     config = options.config
     if config.exists():
         if options.upstreams or options.trust_domain or options.listen:
-            raise _already_there(options, settings.load(config))
+            raise _already_there(options, _with_services(config))
         return None
     if not options.upstreams and not options.demo:
         raise Refused(
@@ -218,6 +221,19 @@ def _settle_first_run(options: UpOptions, say: Say) -> DemoApi | None:
         raise
     say(f"Wrote {config}: what is served, and who may call it. Change it at any time; changes are live at once.")
     return demo
+
+
+def _with_services(config: Path) -> Settings:
+    """The settings of a gateway: with services. Raises Refused and SettingsError."""
+    current = settings.load(config)
+    if not current.services:
+        raise Refused(
+            Code.CONFIG_MISSING,
+            f"{config} has no services",
+            "there is nothing to put behind mutual TLS",
+            "Add one below services:, or run the monitors alone: handclasp monitor run.",
+        )
+    return current
 
 
 def _already_there(options: UpOptions, current: Settings) -> Refused:
@@ -288,8 +304,21 @@ async def _first_caller(site: Site) -> None:
         await grant(perform, identity, site.state.client(identity))
 
 
-async def _watch(config: Path, gateway: Gateway, say: Say) -> None:
+async def _monitor(up_: Up) -> None:
+    """Watch what the settings and the local API name. What it takes is imported when the gateway serves already."""
+    from handclasp.app import credentials
+    from handclasp.app.monitoring import Monitoring
+
+    async def renew(name: str) -> object:
+        return await credentials.renew(up_.site, name=name)
+
+    up_.monitoring = Monitoring(up_.site.vault, renew, up_.site.settings)
+    await up_.monitoring.run()
+
+
+async def _watch(config: Path, up_: Up, say: Say) -> None:
     """Take over each change of the settings file; a bad one changes nothing and is said."""
+    gateway = up_.gateway
     seen = _signature(config, gateway.settings)
     while True:
         await asyncio.sleep(_WATCH_SECONDS)
@@ -298,7 +327,10 @@ async def _watch(config: Path, gateway: Gateway, say: Say) -> None:
             continue
         seen = now
         try:
-            seconds = await gateway.change(settings.load(config), say)
+            current = _with_services(config)
+            seconds = await gateway.change(current, say)
+            if up_.monitoring is not None:
+                await up_.monitoring.settle(current)
         except SettingsError as error:
             say(f"{error}\n{_UNCHANGED}")
         except Refused as refused:
@@ -321,19 +353,6 @@ def _stat(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
-
-
-@contextmanager
-def _log_file(directory: Path) -> Iterator[None]:
-    """Keep what Handclasp itself has to say in log/handclasp.log, beside the terminal."""
-    handler = logging.handlers.RotatingFileHandler(directory / "handclasp.log", maxBytes=5_000_000, backupCount=2)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    _log.addHandler(handler)
-    try:
-        yield
-    finally:
-        _log.removeHandler(handler)
-        handler.close()
 
 
 def summary(site: Site, options: UpOptions) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from handclasp.access.policy import ANYONE, Anyone, Policy, Rule
 from handclasp.app.authority_settings import AuthoritySettings
 from handclasp.app.endpoints import IPAddress, Listen, Upstream
+from handclasp.app.monitoring_settings import MonitoringSettings
 from handclasp.app.yaml_source import (
     MAX_SIZE,
     Position,
@@ -30,6 +31,8 @@ from handclasp.app.yaml_source import (
     read,
 )
 from handclasp.findings import CATALOGUE, Code, InvalidSetting, Refused
+from handclasp.monitor.alerts.receiver import Receiver
+from handclasp.monitor.definition import Monitor
 from handclasp.pki import profile
 from handclasp.pki.pem import load_chain
 from handclasp.pki.spiffe import TrustDomain
@@ -86,6 +89,9 @@ class Settings:
     authority: AuthoritySettings = field(default_factory=AuthoritySettings)
     profiles: Mapping[str, profile.Profile] = field(default_factory=lambda: profile.PROFILES)
     database: str | None = None
+    monitors: tuple[Monitor, ...] = ()
+    monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
+    alerts: tuple[Receiver, ...] = ()
 
     def position(self, path: str) -> Position:
         """Line and column, from 1, of a setting (``services.orders.rules[0].allow``) or of what is around it."""
@@ -206,7 +212,10 @@ def _scalar(text: str) -> str:
 
 
 def _settings(model: FileModel, source: Source) -> Settings:
+    from handclasp.app.settings_alerts import check_names, receiver
     from handclasp.app.settings_authority import authority_settings, profile_settings
+    from handclasp.app.settings_monitoring import monitoring_settings
+    from handclasp.app.settings_monitors import monitor
 
     own = {}
     for name, described in model.profiles.items():
@@ -215,6 +224,21 @@ def _settings(model: FileModel, source: Source) -> Settings:
     authority = AuthoritySettings()
     with _told(source, "authority"):
         authority = authority_settings(model.authority, str(model.trust_domain))
+    monitors = []
+    for name, watched in model.monitors.items():
+        with _told(source, "monitors", name):
+            monitors.append(monitor(name, watched, Path(source.file).parent))
+    monitoring = MonitoringSettings()
+    with _told(source, "monitoring"):
+        monitoring = monitoring_settings(model.monitoring, Path(source.file).parent)
+        _check_free(monitoring.listen, model)
+    alerts = []
+    for name, told in model.alerts.items():
+        with _told(source, "alerts", name):
+            alerts.append(receiver(name, told, Path(source.file).parent))
+    if len(alerts) == len(model.alerts):
+        for name, error in check_names(monitors, alerts):
+            source.add(("monitors", name, error.path), error.why, error.allowed)
     return Settings(
         trust_domain=model.trust_domain,
         services=tuple(_service(name, service, source) for name, service in model.services.items()),
@@ -224,6 +248,9 @@ def _settings(model: FileModel, source: Source) -> Settings:
         authority=authority,
         profiles=MappingProxyType({**profile.PROFILES, **own}),
         database=model.database,
+        monitors=tuple(monitors),
+        monitoring=monitoring,
+        alerts=tuple(alerts),
     )
 
 
@@ -234,6 +261,13 @@ def _told(source: Source, *path: str) -> Iterator[None]:
         yield
     except InvalidSetting as error:
         source.add((*path, *filter(None, error.path.split("."))), error.why, error.allowed)
+
+
+def _check_free(listen: Listen | None, model: FileModel) -> None:
+    """Raises InvalidSetting where a service listens there."""
+    for name, service in model.services.items():
+        if listen is not None and (listen == service.listen or listen.overlaps(service.listen)):
+            raise InvalidSetting("listen", f"the service {name} listens on {service.listen}", "another port")
 
 
 def _service(name: str, model: ServiceModel, source: Source) -> ServiceSettings:

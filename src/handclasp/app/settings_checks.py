@@ -21,6 +21,8 @@ from handclasp.findings import InvalidSetting
 def check(source: Source) -> None:
     """Check the services, each in itself and against those before it. Problems go into the source."""
     services = source.tree.get("services") if isinstance(source.tree, dict) else None
+    if isinstance(source.tree, dict) and not source.tree.keys() & {"services", "monitors"}:
+        source.add((), "services is missing", "services: and below it each by its name, or monitors:")
     claims = _Claims(source)
     for name, service in services.items() if isinstance(services, dict) else ():
         if isinstance(service, dict):

@@ -18,8 +18,11 @@ from handclasp.access.pattern import IdentityPattern, PathPattern
 from handclasp.access.policy import ANYONE, Anyone, Rule, parse_method
 from handclasp.app.duration import PATTERN, parse_duration
 from handclasp.app.endpoints import LISTEN, UPSTREAM, IPAddress, Listen, Upstream
+from handclasp.app.settings_alerts import ALERT_NAME, ALERT_NAME_PATTERN, AlertModel
 from handclasp.app.settings_authority import PROFILE_NAME, PROFILE_NAME_PATTERN, AuthorityModel, ProfileModel
 from handclasp.app.settings_fields import Model, Several, Text, choice, did_you_mean, if_valid
+from handclasp.app.settings_monitoring import MonitoringModel
+from handclasp.app.settings_monitors import MONITOR_NAME, MONITOR_NAME_PATTERN, MonitorModel
 from handclasp.app.yaml_source import Path, Source, kind
 from handclasp.findings import InvalidSetting
 from handclasp.pki import names, profile
@@ -228,7 +231,9 @@ class FileModel(Model):
         dict[Annotated[str, Text(_service_name, _SERVICE_NAME_ALLOWED)], ServiceModel],
         Several(dict, "a mapping of services: a name, as in orders, with listen, hosts and upstream below it"),
     ] = Field(
-        description="The services by name (lower-case letters, digits and dashes).",
+        default_factory=dict,
+        description="The services by name (lower-case letters, digits and dashes). Only a file with monitors may be "
+        "without any.",
         examples=[{"orders": {"listen": 8443, "hosts": ["orders.example.org"], "upstream": "http://127.0.0.1:8000"}}],
         json_schema_extra={"propertyNames": {"pattern": f"^{_SERVICE_NAME.pattern}$"}},
     )
@@ -248,6 +253,27 @@ class FileModel(Model):
         description="Kinds of certificates of your own, by name, beside the built-in ones.",
         examples=[{"partner": {"extends": "client", "lifetime": "30d", "approval": "required"}}],
         json_schema_extra={"propertyNames": {"pattern": PROFILE_NAME_PATTERN}},
+    )
+    monitors: Annotated[
+        dict[Annotated[str, MONITOR_NAME], MonitorModel],
+        Several(dict, "a mapping of monitors: a name, as in partner-api, with target below it", may_be_empty=True),
+    ] = Field(
+        default_factory=dict,
+        description="What is watched, by name.",
+        examples=[{"partner-api": {"target": "https://api.partner.example/health", "every": "1m"}}],
+        json_schema_extra={"propertyNames": {"pattern": MONITOR_NAME_PATTERN}},
+    )
+    monitoring: MonitoringModel = Field(
+        default_factory=MonitoringModel, description="Where the results of the monitors go, and how long they are kept."
+    )
+    alerts: Annotated[
+        dict[Annotated[str, ALERT_NAME], AlertModel],
+        Several(dict, "a mapping of alerts: a name, as in oncall, with email, slack, pagerduty... below it"),
+    ] = Field(
+        default_factory=dict,
+        description="Who is told when the state of a monitor changes, by name.",
+        examples=[{"oncall": {"pagerduty": "env:PAGERDUTY_KEY"}}],
+        json_schema_extra={"propertyNames": {"pattern": ALERT_NAME_PATTERN}},
     )
 
 
@@ -299,11 +325,17 @@ def _add(source: Source, error: ErrorDetails) -> None:
         why = f"{path[-1]} is missing"
         source.add(path, why, _allowed(model, str(path[-1])), at)
     elif error["type"] == "extra_forbidden":
-        why = f"there is no setting of this name here{did_you_mean(str(path[-1]), model.model_fields)}"
-        source.add(path, why, ", ".join(model.model_fields), at)
+        names = _names(model)
+        why = f"there is no setting of this name here{did_you_mean(str(path[-1]), names)}"
+        source.add(path, why, ", ".join(names), at)
     else:
         why = f"{kind(error['input'])} stands where a mapping belongs"
-        source.add(path, why, f"a mapping with {', '.join(_model_at(path).model_fields)}", at)
+        source.add(path, why, f"a mapping with {', '.join(_names(_model_at(path)))}", at)
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    """The settings of a model, as they are written."""
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _model_at(path: Path) -> type[BaseModel]:

@@ -15,8 +15,12 @@ from handclasp.cli.cert import cert
 from handclasp.cli.client import client
 from handclasp.cli.config import config
 from handclasp.cli.convert import convert
+from handclasp.cli.credential import credential
 from handclasp.cli.inspect import inspect
 from handclasp.cli.log import log
+from handclasp.cli.monitor import monitor
+from handclasp.cli.probe import probe
+from handclasp.cli.scan import scan
 from handclasp.cli.status import status
 from handclasp.cli.up import up
 
@@ -32,7 +36,10 @@ def handclasp() -> None:
     """
 
 
-for _command in (up, client, cert, ca, can, log, status, audit, backup, restore, database, config, convert, inspect):
+for _command in (
+    *(up, client, cert, ca, credential, can, log, status),
+    *(audit, backup, restore, database, config, convert, inspect, probe, scan, monitor),
+):
     handclasp.add_command(_command)
 
 

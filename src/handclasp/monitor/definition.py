@@ -62,7 +62,7 @@ class Expectation:
 
     ``client_certificate`` is one of probe's answers: required (at TLS or at HTTP), required_at_http, optional,
     not_requested. ``issuer`` is the exact RFC 4514 text of the leaf's issuer. ``pins`` are SHA-256 of
-    SubjectPublicKeyInfo in hex, any of which must be in the chain. ``tls`` is the lowest version (0x0303, 0x0304).
+    SubjectPublicKeyInfo in hex, any of which must be in the path. ``tls`` is the lowest version (0x0303, 0x0304).
     ``chain_unchanged``: the leaf's issuer and key stay those of the check before. ``status``: without any, 200 to 399
     are good. ``headers`` map names (lower case) to regular expressions (``monitor.regular``), ``body`` is one, ``json``
     maps paths (``$.status``, ``$.items[0].id``) to the value: JSON text, or the text of a string. ``latency`` is the

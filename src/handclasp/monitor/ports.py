@@ -68,8 +68,11 @@ class MonitorStore(Protocol):
     """The memory of monitoring. Writing methods are one transaction each. Any number of processes may use it at once
     where the database allows that (PostgreSQL); none checks what another has claimed until its lease is over."""
 
-    async def sync(self, monitors: Sequence[Monitor], now: datetime, first_due: Mapping[str, datetime]) -> None:
-        """The monitors of the settings file, all of them: add, change, remove those of origin ``file``.
+    async def sync(
+        self, monitors: Sequence[Monitor], now: datetime, first_due: Mapping[str, datetime]
+    ) -> tuple[str, ...]:
+        """The monitors of the settings file, all of them: add, change, remove those of origin ``file``; the names of
+        those that were removed.
 
         What is new, or whose definition changed in target, kind or schedule, is due at ``first_due[name]``; history is
         kept by name.

@@ -20,7 +20,7 @@ from handclasp.probe.evidence import Attempt, Failure, Response
 from handclasp.probe.http import MalformedResponse, ResponseReader, encode
 from handclasp.probe.prelude import Prelude, PreludeFailed, preludes
 from handclasp.tlswire.client import TLSClient
-from handclasp.tlswire.offer import SAFE_CIPHERS, TLS13, TLS13_CIPHERS, Offer
+from handclasp.tlswire.offer import FALLBACK_SCSV, SAFE_CIPHERS, TLS13, TLS13_CIPHERS, Offer
 from handclasp.tlswire.seen import Seen
 
 MAX_RECEIVED = 1 << 20
@@ -28,7 +28,7 @@ MAX_RECEIVED = 1 << 20
 USER_AGENT = f"handclasp/{__version__}"
 
 _CLEAR_TEXT = 512
-_SAFE = frozenset(TLS13_CIPHERS + SAFE_CIPHERS)
+_SAFE = frozenset((*TLS13_CIPHERS, *SAFE_CIPHERS, FALLBACK_SCSV))
 _IN_THE_CLEAR = frozenset({Code.PROTO_NOT_TLS, Code.PROTO_TLS_TO_PLAIN})
 
 _log = logging.getLogger("handclasp.probe")

@@ -21,7 +21,7 @@ from typing import Final
 from handclasp.probe.evidence import Evidence, Response
 from handclasp.tlswire.names import alert_name
 from handclasp.tlswire.offer import TLS13
-from handclasp.tlswire.seen import Seen, Step
+from handclasp.tlswire.seen import Alert, Seen, Step
 
 
 class ClientCertificate(StrEnum):
@@ -64,7 +64,7 @@ def enforcement(evidence: Evidence) -> Enforcement:
 
 def _asked(evidence: Evidence) -> Enforcement:
     seen = evidence.seen
-    refusal = next((alert for alert in seen.alerts if alert.fatal and alert.step in _AFTER_OURS), None)
+    refusal = _refusal(evidence)
     if refusal is not None and seen.proved:
         why = f"the server sent alert {refusal.number} after our empty Certificate"
         return Enforcement(ClientCertificate.REQUIRED, why)
@@ -116,7 +116,7 @@ class CredentialRefused:
 
 def credential_refused(evidence: Evidence) -> CredentialRefused | None:
     """Whether the server turned down the certificate that was shown on this connection."""
-    alert = next((alert for alert in evidence.seen.alerts if alert.fatal and alert.step in _AFTER_OURS), None)
+    alert = _refusal(evidence)
     if alert is not None:
         return CredentialRefused(f"the server sent alert {alert.number} ({alert_name(alert.number)}) after it")
     response = evidence.response
@@ -125,6 +125,12 @@ def credential_refused(evidence: Evidence) -> CredentialRefused | None:
     if response is not None and response.status == 403:
         return CredentialRefused("the certificate was taken, but the answer was HTTP 403", by_identity=True)
     return None
+
+
+def _refusal(evidence: Evidence) -> Alert | None:
+    """The fatal alert after our Certificate. One that follows an answer refuses nothing: that was given."""
+    steps = _AFTER_OURS if evidence.response is None else _AFTER_OURS[:-1]
+    return next((alert for alert in evidence.seen.alerts if alert.fatal and alert.step in steps), None)
 
 
 def renegotiating(seen: Seen) -> bool:

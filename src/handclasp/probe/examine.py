@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Final, Literal, Protocol
 
 from handclasp.findings import Code
+from handclasp.probe import served
 from handclasp.probe.credentials import Credential
 from handclasp.probe.crls import Fetched, RevocationLists
 from handclasp.probe.evidence import Attempt, Evidence, Request
@@ -26,6 +27,7 @@ from handclasp.probe.trust import Verifier
 from handclasp.probe.verdict import AGAIN, CREDENTIAL, verdict
 from handclasp.tlswire.offer import (
     CLASSICAL,
+    FALLBACK_SCSV,
     OLD_CIPHERS,
     SAFE_CIPHERS,
     TLS12,
@@ -109,12 +111,16 @@ class Examination:
         self._next = (following[0], replace(following[1], deadline=left))
         return self._next[1]
 
+    def heed(self, fetched: Fetched) -> None:
+        """From now on servers are verified with these lists too."""
+        self._verifier = self._verifier.with_crls(fetched.crls)
+
     def report(self, fetched: Fetched | None = None) -> Report:
         """What was found; with the revocation lists that were ``fetched`` for its chain."""
         return verdict(
             self.target,
             [(name, evidence) for name, _, evidence in self._attempts],
-            self._verifier if fetched is None else self._verifier.with_crls(fetched.crls),
+            self._verifier,
             self._at,
             credential=self.options.credential,
             withheld=self._withheld,
@@ -185,6 +191,9 @@ class Examination:
 
     def _with_credential(self, attempt: Attempt, credential: Credential) -> Attempt:
         ciphers = tuple(one for one in attempt.offer.ciphers if one not in OLD_CIPHERS) or TLS13_CIPHERS + SAFE_CIPHERS
+        if TLS13 in self.options.versions and TLS13 not in attempt.offer.versions:
+            # Whoever broke off the hello with TLS 1.3 may sit on the way, to see the certificate in clear.
+            ciphers = (*ciphers, FALLBACK_SCSV)
         offer = replace(attempt.offer, ciphers=ciphers)
 
         def show(seen: Seen) -> ClientCredential | None:
@@ -211,12 +220,15 @@ async def examine(
     """Examine one endpoint; ends by the deadline of the options, and a few seconds later where ``lists`` fetches."""
     examination = Examination(target, options, verifier, now())
     attempt: Attempt | None = examination.first()
+    fetched: Fetched | None = None
     while attempt is not None:
-        attempt = examination.after(await driver.attempt(attempt))
-    report = examination.report()
-    if lists is None or not report.chain:
-        return report
-    return examination.report(await lists.of(report.chain))
+        evidence = await driver.attempt(attempt)
+        if lists is not None and evidence.seen.chain and fetched is None:
+            # Before a credential is shown: to a server that is revoked it is not.
+            fetched = await lists.of([served.read(der) for der in evidence.seen.chain])
+            examination.heed(fetched)
+        attempt = examination.after(evidence)
+    return examination.report(fetched)
 
 
 def _sni(target: Target) -> str | None:

@@ -81,6 +81,8 @@ def target(
             path = None
     else:
         place = written
+        if "@" in written:
+            raise InvalidSetting("", "the target holds a login, which a probe does not use", "HOST:PORT without it")
         if "/" in written:
             raise InvalidSetting("", f"{_shown(written)} has a path but no scheme", _ALLOWED)
     if starttls is not None and port == HTTPS_PORT:

@@ -13,14 +13,18 @@ from types import MappingProxyType
 from typing import Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from handclasp.findings import Code, Finding
 from handclasp.pki import chain
-from handclasp.pki.chain import Purpose, Revocation, Rules, Trust, Verdict
+from handclasp.pki.chain import Limits, Purpose, Revocation, Rules, Trust, Verdict
 from handclasp.probe import served
 from handclasp.probe.served import Served
 
 _MEMORY: Final = 10_000  # verdicts
+_MEMORY_OCTETS: Final = 64 << 20  # of the chains that they are about: a stranger's may have half a megabyte
+_LIMITS: Final = Limits(signatures=50, paths=16)
+"""Servers choose what we judge: their keys may be made so that each signature takes 15 ms to check."""
 _FRESH: Final = timedelta(hours=1)
 
 _CODES: Final = MappingProxyType(
@@ -54,16 +58,16 @@ class Anchors:
     ) -> None:
         self.name = name
         self._load = load
-        self._crls = tuple(crls)
+        self.crls = tuple(crls)
 
     def with_crls(self, crls: Iterable[x509.CertificateRevocationList | bytes]) -> Anchors:
         """The same, with these lists too."""
-        return Anchors(self.name, self._load, (*self._crls, *crls))
+        return Anchors(self.name, self._load, (*self.crls, *crls))
 
     @cached_property
     def trust(self) -> Trust:
         """For the verifier."""
-        return Trust.of(self._load(), crls=self._crls)
+        return Trust.of(self._load(), crls=self.crls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class Judgement:
     trusted_by: tuple[str, ...]
     findings: tuple[Finding, ...]
     remarks: tuple[Finding, ...]
-    path: tuple[x509.Certificate, ...]
+    path: tuple[bytes, ...]
 
 
 class Verifier:
@@ -88,7 +92,8 @@ class Verifier:
             raise ValueError("there is nothing to verify with")
         self._anchors = tuple(anchors)
         self._revocation = revocation
-        self._known: OrderedDict[bytes, tuple[datetime, datetime, Judgement]] = OrderedDict()
+        self._known: OrderedDict[bytes, tuple[datetime, datetime, Judgement, int]] = OrderedDict()
+        self._octets = 0
         self.verified = 0
         """How often a chain was really judged, and not remembered."""
 
@@ -97,20 +102,31 @@ class Verifier:
         more = tuple(crls)
         return Verifier([one.with_crls(more) for one in self._anchors], revocation=self._revocation) if more else self
 
+    def with_anchors(self, anchors: Anchors) -> Verifier:
+        """Another with these authorities alone, which heeds the same lists."""
+        crls = {id(crl): crl for one in self._anchors for crl in one.crls}
+        return Verifier([anchors.with_crls(crls.values())], revocation=self._revocation)
+
     def judge(self, certificates: Sequence[bytes], name: str | None, at: datetime) -> Judgement:
         """The chain as served, leaf first; ``name`` is whom the leaf must name (a host name or an address, None:
         nobody)."""
         key = _key(certificates, name)
         known = self._known.get(key)
-        if known is not None and known[0] <= at < known[1]:
+        if known is not None and known[0] < at < known[1]:
             self._known.move_to_end(key)
             return known[2]
         judgement = self._judge(certificates, name, at)
         self.verified += 1
-        self._known[key] = (at, _until(certificates, at), judgement)
-        if len(self._known) > _MEMORY:
-            self._known.popitem(last=False)
+        self._remember(key, (*_span(certificates, at), judgement, sum(map(len, certificates))))
         return judgement
+
+    def _remember(self, key: bytes, known: tuple[datetime, datetime, Judgement, int]) -> None:
+        old = self._known.pop(key, None)
+        self._octets += known[3] - (old[3] if old is not None else 0)
+        self._known[key] = known
+        while len(self._known) > _MEMORY or (self._octets > _MEMORY_OCTETS and len(self._known) > 1):
+            _, (_, _, _, octets) = self._known.popitem(last=False)
+            self._octets -= octets
 
     def _judge(self, certificates: Sequence[bytes], name: str | None, at: datetime) -> Judgement:
         verdicts = [
@@ -125,6 +141,7 @@ class Verifier:
                     name=_expected(name),
                     rules=Rules.PATH,
                     revocation=self._revocation,
+                    limits=_LIMITS,
                 ),
             )
             for one in self._anchors
@@ -132,11 +149,13 @@ class Verifier:
         trusting = [(which, verdict) for which, verdict in verdicts if verdict.path is not None]
         if trusting:
             verdict = trusting[0][1]
-            return Judgement(tuple(which for which, _ in trusting), (), _remarks(verdict), verdict.path or ())
+            return Judgement(tuple(which for which, _ in trusting), (), _remarks(verdict), _ders(verdict.path or ()))
         # The faults of the anchors that came closest: fewest faults, then the first.
         _, closest = min(verdicts, key=lambda pair: len(pair[1].findings))
         leaf = [served.read(der) for der in certificates]
-        return Judgement((), tuple(_named(one, leaf) for one in closest.findings), _remarks(closest), closest.best)
+        return Judgement(
+            (), tuple(_named(one, leaf) for one in closest.findings), _remarks(closest), _ders(closest.best)
+        )
 
 
 def _expected(name: str | None) -> chain.ExpectedName | None:
@@ -146,6 +165,11 @@ def _expected(name: str | None) -> chain.ExpectedName | None:
         return ip_address(name)
     except ValueError:
         return name
+
+
+def _ders(path: Iterable[x509.Certificate]) -> tuple[bytes, ...]:
+    """The same in DER: ten thousand remembered certificates of the library take a hundred megabytes."""
+    return tuple(served.read(one.public_bytes(Encoding.DER)).der for one in path)
 
 
 def _remarks(verdict: Verdict) -> tuple[Finding, ...]:
@@ -177,12 +201,15 @@ def _key(certificates: Sequence[bytes], name: str | None) -> bytes:
     return digest.digest()
 
 
-def _until(certificates: Sequence[bytes], at: datetime) -> datetime:
-    """When the judgement may change: an hour from now, or when a certificate begins or ends before that."""
-    until = at.astimezone(UTC) + _FRESH
+def _span(certificates: Sequence[bytes], at: datetime) -> tuple[datetime, datetime]:
+    """From when, and until when, the judgement holds: an hour to both sides, or to where a certificate begins or
+    ends before that. Examinations that began earlier may end later."""
+    since, until = at.astimezone(UTC) - _FRESH, at.astimezone(UTC) + _FRESH
     for der in certificates:
         one = served.read(der)
         for edge in (one.not_before, one.not_after):
             if at < edge < until:
                 until = edge
-    return until
+            if since < edge <= at:
+                since = edge
+    return since, until

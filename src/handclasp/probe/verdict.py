@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
-
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from handclasp.findings import Code, Finding
 from handclasp.probe import distinguished, served, staple
@@ -18,7 +17,7 @@ from handclasp.probe.report import Report, Shown
 from handclasp.probe.target import Target
 from handclasp.probe.trust import Judgement, Verifier
 from handclasp.tlswire import names
-from handclasp.tlswire.seen import Alert, Event
+from handclasp.tlswire.seen import Alert, Answer, Event
 
 CREDENTIAL: Final = "credential"
 """The name of the attempt that shows one."""
@@ -53,6 +52,9 @@ WEIGHT: Final = (
 )
 """The faults that stand beside others, the weightiest first; what keeps everything else from being seen comes
 before."""
+
+_WEIGHTS: Final = {code: number for number, code in enumerate(WEIGHT)}
+_REMEMBERED: Final = 64  # the longest list of schemes that is remembered
 
 _ENDED: Final = frozenset({Code.NET_CLOSED_DURING_HANDSHAKE, Code.NET_RESET_DURING_HANDSHAKE})
 
@@ -109,9 +111,7 @@ def verdict(
         client_certificate=answer.answer,
         client_certificate_why=answer.why,
         client_ca_names=() if request is None else tuple(distinguished.text(der) for der in request.authorities),
-        client_signature_algorithms=()
-        if request is None
-        else tuple(names.scheme_name(one) for one in request.signature_algorithms),
+        client_signature_algorithms=() if request is None else _scheme_names(request.signature_algorithms),
         tls_version=None if seen.version is None else names.version_name(seen.version),
         group=None if seen.group is None else names.group_name(seen.group),
         post_quantum=None if seen.group is None else names.is_post_quantum(seen.group),
@@ -122,7 +122,7 @@ def verdict(
         trusted_by=() if judgement is None or not seen.proved else judgement.trusted_by,
         alerts=_alerts(evidence for _, evidence in plain),
         chain=chain,
-        path=() if judgement is None else tuple(served.read(one.public_bytes(Encoding.DER)) for one in judgement.path),
+        path=() if judgement is None else tuple(map(served.read, judgement.path)),
         staple=stapled,
         crls=() if fetched is None else fetched.seen,
         address=main.address,
@@ -182,7 +182,9 @@ def _staple(main: Evidence, judgement: Judgement | None, at: datetime) -> staple
     if first.certificate is None:
         return None
     sent = [one.certificate for one in map(served.read, main.seen.chain[1:]) if one.certificate is not None]
-    return staple.read(main.seen.staple, first.certificate, [*(judgement.path[1:] if judgement else ()), *sent], at)
+    above = () if judgement is None else tuple(served.read(der).certificate for der in judgement.path[1:])
+    known = [one for one in above if one is not None]
+    return staple.read(main.seen.staple, first.certificate, [*known, *sent], at)
 
 
 def _shown(
@@ -194,12 +196,22 @@ def _shown(
     chain = tuple(served.read(der) for der in credential.chain)
     evidence = next((evidence for name, evidence in attempts if name == CREDENTIAL), None)
     if evidence is None:
-        return Shown(credential.name, None, "the server's certificate was not seen, so it was not shown", chain), []
+        if not any(one.seen.chain for _, one in attempts):
+            return Shown(credential.name, None, "the server's certificate was not seen, so it was not shown", chain), []
+        why = "it was not shown: there was no time left for it"
+        return Shown(credential.name, None, why, chain), [Finding(Code.NET_HANDSHAKE_TIMEOUT, credential.name, why)]
     if withheld:
         why = f"the server did not prove who it is: {withheld[0]}"
         return Shown(credential.name, None, why, chain), [Finding(Code.CREDENTIAL_WITHHELD, credential.name, why)]
     if evidence.seen.request is None:
+        failure = evidence.failure
+        if failure is not None and failure.phase != "http":
+            why = f"the connection for it failed: {failure.what}"
+            return Shown(credential.name, None, why, chain), [Finding(failure.code, credential.name, why)]
         return Shown(credential.name, None, "the server did not ask for a certificate", chain), []
+    if evidence.seen.answer is Answer.NO_SCHEME:
+        why = "the server takes none of the signature schemes that its key can make, so it was not shown"
+        return Shown(credential.name, None, why, chain), [Finding(Code.CREDENTIAL_UNUSABLE, credential.name, why)]
     refused = credential_refused(evidence)
     if refused is not None:
         code = Code.CLIENT_IDENTITY_NOT_ALLOWED if refused.by_identity else Code.CREDENTIAL_REFUSED
@@ -222,13 +234,21 @@ def _response(attempts: Sequence[tuple[str, Evidence]], main: Evidence) -> Respo
 
 
 def _ordered(findings: Iterable[Finding], first: set[Code]) -> tuple[Finding, ...]:
-    weight = {code: number for number, code in enumerate(WEIGHT)}
-
     def key(finding: Finding) -> tuple[int, int]:
-        stops = finding.code in first or finding.code not in weight
-        return (0 if stops else 1, weight.get(finding.code, -1))
+        stops = finding.code in first or finding.code not in _WEIGHTS
+        return (0 if stops else 1, _WEIGHTS.get(finding.code, -1))
 
     return tuple(sorted(findings, key=key))
+
+
+def _scheme_names(schemes: tuple[int, ...]) -> tuple[str, ...]:
+    """The servers of one fleet ask for the same."""
+    return _usual_scheme_names(schemes) if len(schemes) <= _REMEMBERED else tuple(map(names.scheme_name, schemes))
+
+
+@lru_cache(maxsize=256)
+def _usual_scheme_names(schemes: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple(map(names.scheme_name, schemes))
 
 
 def _alerts(evidence: Iterable[Evidence]) -> tuple[Alert, ...]:

@@ -45,7 +45,9 @@ _FREE = {"owner": None, "lease_until": None}
 class Definitions(MonitorsPart):
     """Monitors, and how each stands."""
 
-    async def sync(self, monitors: Sequence[Monitor], now: datetime, first_due: Mapping[str, datetime]) -> None:
+    async def sync(
+        self, monitors: Sequence[Monitor], now: datetime, first_due: Mapping[str, datetime]
+    ) -> tuple[str, ...]:
         """As MonitorStore says.
 
         A name of the API's that the file has now becomes the file's. Where processes with different files share a
@@ -56,14 +58,15 @@ class Definitions(MonitorsPart):
         ordered = sorted(wanted.values(), key=lambda one: (first_due[one.name], one.name))
         texts = {one.name: monitor_to_json(one) for one in ordered}
 
-        def work(connection: sa.Connection) -> None:
+        def work(connection: sa.Connection) -> tuple[str, ...]:
             self._hot.lock(connection)
             there = _there(connection)
             _write(connection, there, [one for one in ordered if _differs(there, one.name, texts)], texts, first_due)
-            gone = [row.id for row in there.values() if row.origin == "file" and row.name not in wanted]
-            _retire(connection, gone, now)
+            gone = [row for row in there.values() if row.origin == "file" and row.name not in wanted]
+            _retire(connection, [row.id for row in gone], now)
+            return tuple(sorted(row.name for row in gone if row.removed_at is None))
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
     async def put(self, monitor: Monitor, first_due: datetime) -> bool:
         """As MonitorStore says."""

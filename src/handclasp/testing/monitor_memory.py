@@ -57,12 +57,16 @@ class MemoryMonitorStore:
     _deliveries: list[_Waiting] = field(default_factory=list)
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
-    async def sync(self, monitors: Sequence[Monitor], now: datetime, first_due: Mapping[str, datetime]) -> None:
+    async def sync(
+        self, monitors: Sequence[Monitor], now: datetime, first_due: Mapping[str, datetime]
+    ) -> tuple[str, ...]:
         names = {monitor.name for monitor in monitors}
-        for name in [name for name, row in self._rows.items() if row.monitor.origin == "file" and name not in names]:
+        gone = [name for name, row in self._rows.items() if row.monitor.origin == "file" and name not in names]
+        for name in gone:
             del self._rows[name]  # its history stays, in case that it comes back
         for monitor in monitors:
             self._set(replace(monitor, origin="file"), first_due[monitor.name])
+        return tuple(sorted(gone))
 
     async def put(self, monitor: Monitor, first_due: datetime) -> bool:
         row = self._rows.get(monitor.name)

@@ -132,7 +132,8 @@ class Flight12:
         """Our flight, as records. The credential is shown only where the server asked; ``seen.answer`` says what was.
 
         Raises Broken: TLS_NO_SHARED_CIPHER for a credential in a suite that is not safe enough, TLS_SERVER_NOT_PROVED
-        for one to a server that has proved nothing; nothing is sent then.
+        for one to a server that has proved nothing, CREDENTIAL_WITHHELD for one to a server that does not know RFC
+        5746; nothing is sent then.
         """
         session, suite = self._session, self._suite
         assert suite is not None
@@ -277,6 +278,11 @@ class Flight12:
         if not self._session.seen.proved:
             what = "no credential is shown to a server that has not proved who it is"
             raise Broken(Code.TLS_SERVER_NOT_PROVED, what, _HANDSHAKE_FAILURE)
+        if messages.RENEGOTIATION_INFO not in self._hello.extensions:
+            # Someone between could have begun a connection of their own, and have the server take what they said on it
+            # as said by the holder of our certificate (RFC 5746 §1, §4.1).
+            what = "no credential is shown to a server that does not know of secure renegotiation (RFC 5746)"
+            raise Broken(Code.CREDENTIAL_WITHHELD, what, _HANDSHAKE_FAILURE)
 
     def _certificate(self, credential: ClientCredential | None) -> tuple[Answer, int]:
         """What is answered to the question for a certificate, and the scheme to sign with where one is shown."""

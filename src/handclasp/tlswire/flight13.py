@@ -217,7 +217,8 @@ class Flight13:
         session = self._session
         self._forget(body)
         lifetime = messages.new_session_ticket13(body)
-        session.seen.tickets += 1
+        if self.established:  # before our Certificate it says nothing of what the server thinks of that
+            session.seen.tickets += 1
         if session.trace:
             meaning = "the server would take this session up again, so it has accepted us so far"
             session.note(False, "NewSessionTicket", lifetime=f"{lifetime} s", meaning=meaning)

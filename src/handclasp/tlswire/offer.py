@@ -21,6 +21,9 @@ OLD_CIPHERS = (
 )
 """DHE, CBC and RSA key exchange: offered only where nothing secret is sent, to see servers that have nothing better."""
 
+FALLBACK_SCSV = 0x5600
+"""No cipher: says that this hello offers less than we know, so that a server that knows more breaks off (RFC 7507)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
