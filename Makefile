@@ -20,7 +20,7 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## Measure; takes about twelve minutes (needs gcc and libssl-dev)
+bench: $(VENV)/.dev ## Measure; takes about half an hour (needs gcc and libssl-dev)
 	$(BIN)/python -m bench
 
 check: lint test ## What has to pass before a commit

@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import explain, handwritten, issuance, ours, report, revocation, search, startup
+from bench import explain, handwritten, issuance, monitoring, ours, probing, report, revocation, search, startup
 from bench.load import Load, Programs, Unavailable, compile_programs, upstream
 from bench.rounds import Result, Target, compare
 from handclasp.dataplane.snapshot import Snapshot
 from handclasp.testing.site import free_port
 
 _OUT = Path(__file__).parent / "out"
-_PARTS = ("startup", "load", "issuance", "revocation", "search")
+_PARTS = ("startup", "load", "issuance", "revocation", "search", "probing", "monitoring")
 _CERTIFICATES = 1_000_000
 _LIMIT = 1.10
 _ROUNDS = 25  # many short ones: a disturbance spoils a round, and the median does not see it
@@ -60,15 +60,22 @@ def main() -> int:
         issued = asyncio.run(issuance.run(_OUT, options.rounds or issuance.ROUNDS))
     revoked = revocation.measure() if "revocation" in parts else None
     searched = search.measure(_CERTIFICATES) if "search" in parts else None
+    probed = asyncio.run(probing.run(_OUT, options.rounds or probing.ROUNDS)) if "probing" in parts else None
+    watched = monitoring.run(_OUT) if "monitoring" in parts else None
     rows = report.startup_rows(waited) if waited else []
     for title, result in results.items():
         rows += report.load_rows(title, result, _PEER, _LIMIT)
     rows += issued.rows() if issued else []
     rows += report.revocation_rows(revoked) if revoked else []
     rows += report.search_rows(searched) if searched else []
-    print(report.table(rows))
-    if issued:
-        print("", *issued.notes(), sep="\n")
+    rows += probed.rows() if probed else []
+    if rows:
+        print(report.table(rows))
+    for measured in (issued, probed):
+        if measured:
+            print("", *measured.notes(), sep="\n")
+    if watched:
+        print("", *watched.lines(), sep="\n")
     if skipped:
         print(f"\nThe CPU of handshakes and requests was not measured: {skipped}.")
     result_file = {
@@ -81,6 +88,8 @@ def main() -> int:
         "issuance": issued.as_json() if issued else None,
         "revocation": revoked,
         "search": searched,
+        "probing": probed.as_json() if probed else None,
+        "monitoring": watched.as_json() if watched else None,
     }
     name = "explain.json" if options.explain else "result.json"
     (_OUT / name).write_text(json.dumps(result_file, indent=1) + "\n")

@@ -32,7 +32,7 @@ class Row:
 
     def cells(self) -> tuple[str, ...]:
         """The line as text."""
-        digits = {"us": 1, "s": 3, "x": 3, "/s": 0}[self.unit]
+        digits = {"us": 1, "s": 3, "x": 3, "/s": 0, "MB": 0}[self.unit]
         low, high = f"{self.spread.low:.{digits}f}", f"{self.spread.high:.{digits}f}"
         verdict = {None: "", True: "met", False: "MISSED"}[self.met]
         bound = "at least " if self.least else ""
