@@ -84,7 +84,8 @@ def each_key(schema: dict[str, Any], at: dict[str, Any], path: str) -> Iterator[
         yield here, default, setting["description"]
         if (below := _below(setting)) is not None:
             inner = schema["$defs"][below.rpartition("/")[2]]
-            infix = {"services": ".NAME.", "profiles": ".NAME.", "rules": "[]."}.get(name, ".")
+            named = name in {"services", "profiles", "monitors", "alerts", "modules"}
+            infix = ".NAME." if named else "[]." if name == "rules" else "."
             yield from each_key(schema, inner, here + infix)
 
 
