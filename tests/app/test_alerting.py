@@ -68,7 +68,7 @@ def scene(place: Place, work: Callable[[Vault, SqlMonitors], Awaitable[None]]) -
 
     async def do(vault: Vault) -> None:
         store = SqlMonitors(vault.database)
-        await sync(store, vault.settings)
+        await sync(vault, store, vault.settings)
         await work(vault, store)
 
     place.with_vault(do)

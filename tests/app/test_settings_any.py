@@ -180,7 +180,9 @@ def test_what_has_names_of_ones_own() -> None:
         ("monitors", "MonitorModel"),
         ("alerts", "AlertModel"),
     ):
-        named = properties[name].get("anyOf", [properties[name]])[0]  # monitors: may also be there with nothing below it
+        named = properties[name].get("anyOf", [properties[name]])[
+            0
+        ]  # monitors: may also be there with nothing below it
         assert named["type"] == "object"
         assert named["additionalProperties"] == {"$ref": f"#/$defs/{model}"}
         assert properties[name]["propertyNames"]["pattern"].startswith(("^[a-z", "^[A-Za-z"))

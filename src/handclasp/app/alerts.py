@@ -53,5 +53,5 @@ async def test(vault: Vault, *, name: str) -> Json:
 async def _standings(vault: Vault) -> tuple[Standing, ...]:
     store = SqlMonitors(vault.database)
     if vault.settings is not None:
-        await sync(store, vault.settings)
+        await sync(vault, store, vault.settings)
     return await store.standings()

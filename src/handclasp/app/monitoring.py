@@ -21,6 +21,7 @@ from handclasp.findings import Code, Refused
 
 _AGAIN: Final = 10.0  # seconds
 _LOOK: Final = 1.0  # seconds
+_PATIENCE: Final = 3.0  # seconds
 
 _log = logging.getLogger("handclasp.monitor")
 
@@ -69,7 +70,7 @@ async def run(state: StateDirectory, config: Path, say: Callable[[str], None]) -
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    with state.lock(), log_file(state.log), open_vault(state, current) as vault:
+    with state.lock(_PATIENCE), log_file(state.log), open_vault(state, current) as vault:
         monitoring = Monitoring(vault, _elsewhere, current)
         server = await control.serve(vault, current=lambda: monitoring.settings)
         tasks = [asyncio.create_task(monitoring.run()), asyncio.create_task(_follow(config, monitoring, say))]

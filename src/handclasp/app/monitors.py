@@ -51,7 +51,8 @@ async def add(vault: Vault, *, name: str, definition: Mapping[str, Any], folder:
     made = defined(name, definition, Path(folder))
     for _, problem in check_names([made], () if vault.settings is None else vault.settings.alerts):
         raise problem
-    if not await SqlMonitors(vault.database).put(made, ambient.now()):
+    named = () if vault.settings is None else vault.settings.monitors
+    if name in {one.name for one in named} or not await SqlMonitors(vault.database).put(made, ambient.now()):
         raise _in_the_file(name)
     return {"name": made.name, "kind": str(made.kind), "target": made.target, "every": made.every.total_seconds()}
 

@@ -42,6 +42,9 @@ def from_files(
     try:
         pair = credential_files.pair(files, passphrase, now=ambient.now())
     except Refused as refused:
+        if refused.code is Code.CREDENTIAL_UNUSABLE:
+            fix = "Give the certificate with --cert and its key with --key, or a PKCS#12 that has both with --cert."
+            raise Refused(refused.code, f"{cert} cannot be shown", refused.why, fix) from None
         if refused.code is not Code.FILE_PASSPHRASE_MISSING or (answer := ask(str(key or cert))) is None:
             raise
         pair = credential_files.pair(files, answer, now=ambient.now())

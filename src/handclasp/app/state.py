@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,8 +78,9 @@ class StateDirectory:
             raise unwritable(self.path, error) from None
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Be the only writer while the context lasts. Raises Refused (STATE_IN_USE); any death frees it."""
+    def lock(self, patience: float = 0) -> Iterator[None]:
+        """Be the only writer while the context lasts, waiting at most ``patience`` seconds for a short command to end.
+        Raises Refused (STATE_IN_USE); any death frees it."""
         self.prepare()
         try:
             descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -86,7 +88,7 @@ class StateDirectory:
             raise unwritable(self.path, error) from None
         try:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _flock(descriptor, time.monotonic() + patience)
             except BlockingIOError:
                 holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
                 raise Refused(
@@ -100,6 +102,18 @@ class StateDirectory:
             yield
         finally:
             os.close(descriptor)
+
+
+def _flock(descriptor: int, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def unwritable(path: Path, error: OSError) -> Refused:

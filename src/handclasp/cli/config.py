@@ -27,7 +27,8 @@ def validate(path: Path) -> None:
     settings = settings_of(path)
     services = len(settings.services)
     rules = sum(len(s.policy.rules) for s in settings.services)
-    click.echo(f"{path} is valid: {_count(services, 'service')}, {_count(rules, 'rule')}.")
+    watched = f", {_count(len(settings.monitors), 'monitor')}" if settings.monitors else ""
+    click.echo(f"{path} is valid: {_count(services, 'service')}, {_count(rules, 'rule')}{watched}.")
     for service in settings.services:
         if not service.policy.rules:
             click.echo(

@@ -74,7 +74,7 @@ def probe(
     """Say what TLS servers show: chain, trust, and whether they demand a client certificate. None is needed for it.
 
     A TARGET is HOST, HOST:PORT, https://HOST/PATH, smtp://HOST (and so on), or unix:/PATH. Exits 0 where nothing is
-    wrong, 1 with findings, 2 where it could not be asked.
+    wrong, 1 with findings (nobody answers is one), 2 where an option, a file or a target cannot be used.
     """
     import asyncio
 

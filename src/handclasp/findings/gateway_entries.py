@@ -52,7 +52,7 @@ def entries() -> dict[Code, Entry]:
         ),
         c.SERVER_CERT_UNKNOWN_CA: Entry(
             "The server's certificate does not lead to an authority that the client trusts.",
-            "Trust the authority that issued it; that of this gateway is in bundle.pem: curl --cacert bundle.pem.",
+            "Give the client the authority that issued it (--cacert FILE); that of this gateway is in bundle.pem.",
         ),
         c.SERVER_CRL_EXPIRED: Entry(
             "The revocation list that counts has expired; a gateway then refuses every caller.",
