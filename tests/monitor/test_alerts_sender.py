@@ -227,7 +227,8 @@ def test_a_fault_in_sending_ends_nothing(caplog: pytest.LogCaptureFixture) -> No
 
     played(scene, receivers, HOUR)
     assert [id_ for _, id_, _ in receivers.taken] == ["one"]
-    assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING]
+    told = [record.levelno for record in caplog.records if record.levelno >= logging.WARNING]
+    assert told == [logging.ERROR, logging.WARNING]
 
 
 def test_an_outbox_that_cannot_be_reached_is_asked_again(caplog: pytest.LogCaptureFixture) -> None:

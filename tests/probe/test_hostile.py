@@ -270,11 +270,13 @@ def test_a_handshake_that_ends_anywhere(end: str, context: ssl.SSLContext) -> No
     cuts = list(range(0, 997, 29))
     found: list[Evidence] = []
     with Scripted(script) as server:
-        attempt = Attempt(target(f"127.0.0.1:{server.port}"), OFFER, deadline=0.5)
+        # Only what stalls needs the deadline; a busy machine may take its time for the others.
+        deadline = 0.5 if end == "stall" else 5.0
+        attempt = Attempt(target(f"127.0.0.1:{server.port}"), OFFER, deadline=deadline)
         Driver(new_random=os.urandom).run(iter([attempt] * len(cuts)), lambda _, one: found.append(one))
     assert {one.failure.code for one in found if one.failure is not None} == {code}
     assert len(found) == 35 and not cuts
-    assert max(one.timings.ended for one in found) < 0.5 + SLACK
+    assert max(one.timings.ended for one in found) < deadline + SLACK
 
 
 def test_more_than_an_attempt_reads() -> None:

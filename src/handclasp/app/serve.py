@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -27,6 +28,7 @@ from handclasp.app.operations import OPERATIONS
 from handclasp.app.settings import ServiceSettings, Settings, SettingsError
 from handclasp.app.site import Site, open_site
 from handclasp.app.state import BUNDLE, CHAIN, KEY, StateDirectory, unwritable
+from handclasp.authority.records import CertificateRecord, CertificateState
 from handclasp.findings import Code, InvalidSetting, Refused
 from handclasp.pki.spiffe import SpiffeID, TrustDomain
 from handclasp.store import files
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("handclasp")
 _WATCH_SECONDS = 0.2
+_GOOD = frozenset({CertificateState.INTENDED, CertificateState.ISSUED})
+_LATELY = timedelta(hours=1)
 _UNCHANGED = "Nothing was changed: the gateway goes on with the settings it has."
 FIRST = "first"
 Say = Callable[[str], None]
@@ -296,12 +300,22 @@ async def _first_caller(site: Site) -> None:
         if not isinstance(rule.callers, Anyone)
         for pattern in rule.callers
     )
-    if named and not await site.authority.ledger.certificates(identity=str(identity)):
+    directory = site.state.client(identity)
+    if named and _never_had(await site.authority.ledger.certificates(identity=str(identity)), directory):
 
         async def perform(operation: str, **arguments: object) -> dict[str, object]:
             return await OPERATIONS[operation](site, **arguments)
 
-        await grant(perform, identity, site.state.client(identity))
+        await grant(perform, identity, directory)
+
+
+def _never_had(records: tuple[CertificateRecord, ...], directory: Path) -> bool:
+    """Whether a caller never got its files: none was issued, or the process was killed before they were written."""
+    if not records:
+        return True
+    good = all(record.state in _GOOD for record in records)
+    lately = max(record.issued_at for record in records) > ambient.now() - _LATELY
+    return good and lately and not (directory / CHAIN).exists()
 
 
 async def _monitor(up_: Up) -> None:
