@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -320,6 +321,8 @@ def _never_had(records: tuple[CertificateRecord, ...], directory: Path) -> bool:
 
 async def _monitor(up_: Up) -> None:
     """Watch what the settings and the local API name. What it takes is imported when the gateway serves already."""
+    # In a thread: what takes half a second must not keep a change or a revocation waiting.
+    await asyncio.to_thread(import_module, "handclasp.app.monitoring")
     from handclasp.app import credentials
     from handclasp.app.monitoring import Monitoring
 

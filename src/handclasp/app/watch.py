@@ -98,6 +98,8 @@ class Watch:
 
     async def run(self) -> None:
         """Check, tell and show."""
+        if self._vault.database.dialect == "sqlite":
+            await self._store.free()  # the state directory's lock is held, so nobody else works on it
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.runner.run())

@@ -100,6 +100,15 @@ class Definitions(MonitorsPart):
 
         return await self._database.write(work)
 
+    async def free(self) -> None:
+        """End every lease: those of a process that was killed. Only for whoever is the one process of the database."""
+
+        def work(connection: sa.Connection) -> None:
+            for table in (monitor_standings, monitor_deliveries):
+                connection.execute(table.update().where(table.c.lease_until.is_not(None)).values(**_FREE))
+
+        await self._database.write(work)
+
     async def standings(self, names: Sequence[str] | None = None) -> tuple[Standing, ...]:
         """As MonitorStore says. Refused(STATE_NEWER) if a newer version wrote one of them."""
 
