@@ -41,7 +41,7 @@ from handclasp.probe.credentials import Credential
 from handclasp.probe.examine import Attempts, Options, examine
 from handclasp.probe.report import Report
 from handclasp.probe.target import Target
-from handclasp.probe.trust import Anchors, Verifier
+from handclasp.probe.trust import Verifier
 
 HEADERS: Final = "OTEL_EXPORTER_OTLP_HEADERS"
 """The variable with the headers for a collector, as OpenTelemetry defines it: ``name=value,name=value``."""
@@ -197,8 +197,8 @@ class Outputs:
         credential = None
         if module.credential is not None and module.prober is not Prober.REFUSED:
             credential = await self._sources.credential(stand_in, target)
-        if credential is not None and credential.anchors:
-            verifier = _verifier_for(credential)
+        if credential is not None:
+            verifier = verifier.for_credential(credential)
         asks = module.http or module.prober is Prober.REFUSED
         options = Options(
             deadline=deadline,
@@ -239,12 +239,6 @@ async def outputs(sources: Sources, settings: MonitoringSettings) -> AsyncIterat
 def _readings(outcomes: Sequence[Outcome], now: datetime) -> Iterable[Reading]:
     for outcome in outcomes:
         yield from readings(outcome.claim.standing.monitor, outcome.result, now)
-
-
-def _verifier_for(credential: Credential) -> Verifier:
-    """With whom the server is verified before the credential is shown to it."""
-    anchors = credential.anchors
-    return Verifier([Anchors(f"the CA of credential {credential.name}", lambda: anchors)])
 
 
 def _headers(text: str) -> dict[str, str]:

@@ -148,7 +148,7 @@ async def _reports(asked: Asked, credential_of: CredentialOf) -> AsyncIterator[R
     async def one(target: Target) -> Report:
         async with gate:
             credential = await credential_of(target)
-            judge = verifier if credential is None else _verifier_for(credential, verifier)
+            judge = verifier if credential is None else verifier.for_credential(credential)
             return await examine(
                 connections, target, judge, replace(options, credential=credential), ambient.now, lists
             )
@@ -162,14 +162,6 @@ async def _reports(asked: Asked, credential_of: CredentialOf) -> AsyncIterator[R
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _verifier_for(credential: Credential, otherwise: Verifier) -> Verifier:
-    """With whom the server is verified before the credential is shown to it."""
-    ca = credential.anchors
-    if not ca:
-        return otherwise
-    return otherwise.with_anchors(Anchors(f"the CA of credential {credential.name}", lambda: ca))
 
 
 async def own_bundle(state: StateDirectory, load: SettingsSource, *, must: bool) -> str | None:

@@ -18,7 +18,7 @@ from handclasp.probe.enforcement import ClientCertificate
 from handclasp.probe.examine import Attempts, Options, examine
 from handclasp.probe.report import Report
 from handclasp.probe.target import Target
-from handclasp.probe.trust import Anchors, Verifier
+from handclasp.probe.trust import Verifier
 
 _ABOUT_THE_STRANGER: Final = frozenset({Code.CREDENTIAL_REFUSED, Code.CLIENT_IDENTITY_NOT_ALLOWED})
 _TURNED_AWAY: Final = frozenset({400, 401, 403, 495, 496})
@@ -70,9 +70,8 @@ class EndpointExaminer:
             return Examined(findings=(Finding(Code.CONFIG_INVALID, monitor.name, error.why),))
         except Refused as refused:
             return Examined(findings=(Finding(refused.code, monitor.name, f"{refused.what}: {refused.why}"),))
-        if options.credential is not None and options.credential.anchors:
-            anchors, name = options.credential.anchors, options.credential.name
-            verifier = Verifier([Anchors(f"the CA of credential {name}", lambda: anchors)])
+        if options.credential is not None:
+            verifier = verifier.for_credential(options.credential)
         report = await examine(self._driver, target, verifier, options, self._now)
         return _examined(monitor, report)
 

@@ -19,6 +19,7 @@ from handclasp.findings import Code, Finding
 from handclasp.pki import chain
 from handclasp.pki.chain import Limits, Purpose, Revocation, Rules, Trust, Verdict
 from handclasp.probe import served
+from handclasp.probe.credentials import Credential
 from handclasp.probe.served import Served
 
 _MEMORY: Final = 10_000  # verdicts
@@ -106,6 +107,12 @@ class Verifier:
         """Another with these authorities alone, which heeds the same lists."""
         crls = {id(crl): crl for one in self._anchors for crl in one.crls}
         return Verifier([anchors.with_crls(crls.values())], revocation=self._revocation)
+
+    def for_credential(self, credential: Credential) -> Verifier:
+        """With whom a server is verified before the credential is shown to it: the credential's authorities, if it
+        has any."""
+        ca = credential.anchors
+        return self.with_anchors(Anchors(f"the CA of credential {credential.name}", lambda: ca)) if ca else self
 
     def judge(self, certificates: Sequence[bytes], name: str | None, at: datetime) -> Judgement:
         """The chain as served, leaf first; ``name`` is whom the leaf must name (a host name or an address, None:

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, Protocol
 
 from cryptography import x509
@@ -14,7 +14,7 @@ from cryptography import x509
 from handclasp.probe.evidence import Attempt, Evidence
 from handclasp.probe.examine import Examination, Options
 from handclasp.probe.loop import Driver
-from handclasp.probe.trust import Judgement, Verifier
+from handclasp.probe.trust import Anchors, Judgement, Verifier
 from handclasp.scan.lines import Rubbish
 from handclasp.scan.records import Record, record
 from handclasp.scan.tally import Tally
@@ -85,8 +85,8 @@ class Scan:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._driver = driver
-        self._verifier = _Steady(verifier, anybody=False)
-        self._anybody = _Steady(verifier, anybody=True)
+        self._verifier = verifier
+        self._anybody = _Anybody(verifier)
         self._manner = manner
         self._sink = sink
         self._tally = tally
@@ -156,20 +156,20 @@ class Scan:
         self._tick()
 
 
-class _Steady(Verifier):
-    """The same verifier for looks that do not end in the order in which they began: its time never goes back, so that
-    each distinct chain is verified once. With ``anybody`` a certificate may name whom it will."""
+class _Anybody(Verifier):
+    """The same verifier for whom a certificate may name whom it will: nobody has named the host."""
 
-    def __init__(self, verifier: Verifier, *, anybody: bool) -> None:
+    def __init__(self, verifier: Verifier) -> None:
         self._verifier = verifier
-        self._is_anybody = anybody
-        self._latest = datetime.min.replace(tzinfo=UTC)
 
     def with_crls(self, crls: Iterable[x509.CertificateRevocationList]) -> Verifier:
         """The same, heeding these lists too."""
-        return _Steady(self._verifier.with_crls(crls), anybody=self._is_anybody)
+        return _Anybody(self._verifier.with_crls(crls))
+
+    def with_anchors(self, anchors: Anchors) -> Verifier:
+        """Another with these authorities alone."""
+        return _Anybody(self._verifier.with_anchors(anchors))
 
     def judge(self, certificates: Sequence[bytes], name: str | None, at: datetime) -> Judgement:
         """As the other one does."""
-        self._latest = max(self._latest, at)
-        return self._verifier.judge(certificates, None if self._is_anybody else name, self._latest)
+        return self._verifier.judge(certificates, None, at)
