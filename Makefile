@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up install test lint bench check requirements clean
+.PHONY: up install test lint bench accuracy check requirements clean
 .DEFAULT_GOAL := up
 
 up: $(VENV)/.run ## Put the demo API behind mutual TLS
@@ -22,6 +22,9 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter
 
 bench: $(VENV)/.dev ## Measure; takes about half an hour (needs gcc and libssl-dev)
 	$(BIN)/python -m bench
+
+accuracy: $(VENV)/.dev ## Put faults into real servers and count how often the doctor is right; about two minutes
+	$(BIN)/python -m bench.accuracy
 
 check: lint test ## What has to pass before a commit
 

@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import explain, handwritten, issuance, monitoring, ours, probing, report, revocation, search, startup
+from bench import cost, explain, handwritten, issuance, monitoring, ours, probing, report, revocation, search, startup
 from bench.load import Load, Programs, Unavailable, compile_programs, upstream
 from bench.rounds import Result, Target, compare
 from handclasp.dataplane.snapshot import Snapshot
 from handclasp.testing.site import free_port
 
 _OUT = Path(__file__).parent / "out"
-_PARTS = ("startup", "load", "issuance", "revocation", "search", "probing", "monitoring")
+_PARTS = ("startup", "load", "issuance", "revocation", "search", "probing", "monitoring", "cost")
 _CERTIFICATES = 1_000_000
 _LIMIT = 1.10
 _ROUNDS = 25  # many short ones: a disturbance spoils a round, and the median does not see it
@@ -62,6 +62,7 @@ def main() -> int:
     searched = search.measure(_CERTIFICATES) if "search" in parts else None
     probed = asyncio.run(probing.run(_OUT, options.rounds or probing.ROUNDS)) if "probing" in parts else None
     watched = monitoring.run(_OUT) if "monitoring" in parts else None
+    costs = cost.run(options.rounds or cost.ROUNDS) if "cost" in parts else None
     rows = report.startup_rows(waited) if waited else []
     for title, result in results.items():
         rows += report.load_rows(title, result, _PEER, _LIMIT)
@@ -76,6 +77,8 @@ def main() -> int:
             print("", *measured.notes(), sep="\n")
     if watched:
         print("", *watched.lines(), sep="\n")
+    if costs:
+        print("", *costs.lines(), sep="\n")
     if skipped:
         print(f"\nThe CPU of handshakes and requests was not measured: {skipped}.")
     result_file = {
@@ -90,6 +93,7 @@ def main() -> int:
         "search": searched,
         "probing": probed.as_json() if probed else None,
         "monitoring": watched.as_json() if watched else None,
+        "cost": costs.as_json() if costs else None,
     }
     name = "explain.json" if options.explain else "result.json"
     (_OUT / name).write_text(json.dumps(result_file, indent=1) + "\n")

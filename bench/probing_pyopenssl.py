@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from cryptography import x509
-from OpenSSL import SSL  # type: ignore[import-not-found]  # the benchmark puts it where only this program looks
+from OpenSSL import SSL
 
 from bench.probing_sample import OUTCOMES, spent_us
 
@@ -32,7 +32,7 @@ def main() -> None:
     context.load_verify_locations(sys.argv[1])
     context.set_verify(SSL.VERIFY_PEER, _go_on)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    context.set_mode(SSL._lib.SSL_MODE_RELEASE_BUFFERS)
+    context.set_mode(SSL._lib.SSL_MODE_RELEASE_BUFFERS)  # type: ignore[attr-defined]  # it has no name of its own there
     for line in sys.stdin:
         port, count, *names = line.split()
         print(json.dumps(asyncio.run(probe(context, int(port), int(count), names))), flush=True)

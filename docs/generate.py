@@ -1,4 +1,5 @@
-"""Writes the parts of reference.md that the code knows: commands, settings and codes. Run it after changing them.
+"""Writes the parts of reference.md that the code knows, commands, settings and codes, and a page for each code. Run it
+after changing them.
 
     python docs/generate.py
 
@@ -8,17 +9,23 @@ tests/docs/test_docs.py fails where the file is not what this would write.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from handclasp.app import settings
+from handclasp.cli.explain import SERVERS, label
 from handclasp.cli.main import handclasp
-from handclasp.findings import CATALOGUE
+from handclasp.doctor.advice import fixes
+from handclasp.doctor.diagnosis import Fix
+from handclasp.findings import CATALOGUE, Code
+from handclasp.findings.explained import EXPLANATIONS, FAMILIES, family
 
 REFERENCE = Path(__file__).with_name("reference.md")
+PAGES = Path(__file__).with_name("codes")
+_MARK = "<!-- written by docs/generate.py -->\n"
 
 
 def generated(text: str) -> str:
@@ -101,6 +108,55 @@ def codes() -> str:
     return "\n".join(lines) + "\n"
 
 
+def pages() -> dict[str, str]:
+    """The page of each code, and the index of them, by file name."""
+    return {f"{code}.md": page(code) for code in Code} | {"README.md": index()}
+
+
+def index() -> str:
+    """Every code by family, with a link to its page."""
+    parts = [_MARK, "# Codes\n"]
+    parts.append("What each code means, why it happens and what to do; `handclasp explain CODE` prints the same.\n")
+    for title, codes in FAMILIES.items():
+        parts.append(f"## {title}\n\n| code | meaning |\n|---|---|")
+        parts += [f"| [`{code}`]({code}.md) | {_cell(CATALOGUE[code].meaning)} |" for code in codes]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def page(code: Code) -> str:
+    """All that is known of a code: meaning, cause, evidence, fix by product, standard, example, and its family."""
+    entry, told = CATALOGUE[code], EXPLANATIONS[code]
+    parts = [_MARK, f"# {code}\n", f"{_cell(entry.meaning)}\n"]
+    parts += [f"## {title}\n\n{_cell(text)}\n" for title, text in (("Cause", told.cause), ("Evidence", told.evidence))]
+    parts.append(f"## What to do\n\n{_cell(entry.remedy)}\n")
+    parts += [f"### {label(first)}\n\n" + "\n".join(map(_fix, each)) for first, *each in _by_product(code)]
+    parts.append(f"## Standard\n\n{_cell(told.standard)}\n")
+    parts.append(f"## Example\n\n{_block((told.example,))}\n")
+    near = [f"[{one}]({one}.md)" for one in FAMILIES[family(code)] if one is not code]
+    parts.append(f"## See also\n\n{family(code)}: {', '.join(near)}. [All codes](README.md).\n")
+    return "\n".join(parts)
+
+
+def _by_product(code: Code) -> Iterator[tuple[Fix, ...]]:
+    """The fixes of each side and product: one of them for the heading, then all of them."""
+    found: dict[str, dict[Fix, None]] = {}
+    for server in ("", *SERVERS):
+        for fix in fixes(code, server=server):
+            found.setdefault(label(fix), {})[fix] = None
+    for each in found.values():
+        yield (next(iter(each)), *each)
+
+
+def _fix(fix: Fix) -> str:
+    blocks = [_block(lines) for lines in (fix.configuration, fix.commands) if lines]
+    return "\n".join([f"{_cell(fix.what)}\n", *(f"{block}\n" for block in blocks)])
+
+
+def _block(lines: Iterable[str]) -> str:
+    return "\n".join(f"    {part}".rstrip() for line in lines for part in line.splitlines())
+
+
 def _option(option: click.Option) -> str:
     names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
     if option.is_flag:
@@ -128,3 +184,10 @@ def _cell(text: str) -> str:
 
 if __name__ == "__main__":
     REFERENCE.write_text(generated(REFERENCE.read_text()))
+    PAGES.mkdir(exist_ok=True)
+    wanted = pages()
+    for stale in PAGES.glob("*.md"):
+        if stale.name not in wanted:
+            stale.unlink()
+    for file, text in wanted.items():
+        (PAGES / file).write_text(text)

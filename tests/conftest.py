@@ -14,11 +14,11 @@ from xdist.scheduler import LoadGroupScheduling  # type: ignore[import-untyped] 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-_TOGETHER = re.compile(r"^(tests/lab/).*\[(\w+)|^(tests/e2e/\w+)")
+_TOGETHER = re.compile(r"^(tests/(?:lab|accuracy)/).*\[(\w+)|^(tests/e2e/\w+)")
 
 
 class _Together(LoadGroupScheduling):  # type: ignore[misc]  # for the same reason
-    """What shares servers runs in one worker, so that they start once: the laboratory by product, e2e by module.
+    """What shares servers runs in one worker, so that they start once: the laboratories by product, e2e by module.
 
     By name, since xdist 3.8 does not see the mark xdist_group under pytest 9.2 (pytest-xdist issue 1386).
     """

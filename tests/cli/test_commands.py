@@ -44,7 +44,7 @@ def test_without_settings(run: Run, words: tuple[str, ...], tmp_path: Path) -> N
     """CONFIG_MISSING: what happened, why, what to do; exit 2, and nothing is made."""
     said = run(*words)
     assert (said.code, said.out) == (2, "")
-    assert re.fullmatch(r"There is no handclasp\.yaml: .+\.\n.+\.\n\(CONFIG_MISSING\)\n", said.err), said.err
+    assert re.fullmatch(r"There is no handclasp\.yaml: .+\.\n.+\.\n\(CONFIG_MISSING\) More: .+\n", said.err), said.err
     assert [path.name for path in tmp_path.iterdir() if words[0] != "up"] == []
 
 
@@ -57,13 +57,14 @@ def test_status_without_state(run: Run, settings: Path) -> None:
 
 
 def test_a_refusal_in_three_parts(run: Run, settings: Path) -> None:
-    """Refused: what and why in a line, what to do in the next, then the code; exit 2."""
+    """Refused: what and why in a line, what to do in the next, then the code and what explains it; exit 2."""
     said = run("client", "show", "nobody")
     assert (said.code, said.out, said.err) == (
         2,
         "",
         "There is no caller nobody: no certificate was ever issued to spiffe://example.org/nobody.\n"
-        "See the callers: handclasp client list.\n(REQUEST_IDENTITY_UNKNOWN)\n",
+        "See the callers: handclasp client list.\n"
+        "(REQUEST_IDENTITY_UNKNOWN) More: handclasp explain REQUEST_IDENTITY_UNKNOWN\n",
     )
 
 
@@ -112,7 +113,7 @@ def test_a_state_that_cannot_be_written(run: Run, settings: Path) -> None:
     (settings.parent / "file").write_text("")
     said = run("client", "list", "--dir", "file/state")
     assert said.code == 2
-    assert said.err.endswith("(STATE_UNWRITABLE)\n")
+    assert said.err.endswith("\n(STATE_UNWRITABLE) More: handclasp explain STATE_UNWRITABLE\n")
 
 
 def test_up_says_what_only_a_first_run_takes(run: Run, settings: Path) -> None:
@@ -120,7 +121,7 @@ def test_up_says_what_only_a_first_run_takes(run: Run, settings: Path) -> None:
     said = run("up", "--upstream", "http://127.0.0.1:9")
     assert said.code == 2
     assert "handclasp.yaml:6" in said.err
-    assert said.err.endswith("(CONFIG_CONFLICT)\n")
+    assert said.err.endswith("\n(CONFIG_CONFLICT) More: handclasp explain CONFIG_CONFLICT\n")
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,18 @@ def test_log_for_people(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("logged")
+def test_the_log_says_where_its_codes_are_explained(run: Run) -> None:
+    """In one line for all of them, beside the log and not in it; not with JSON, nor where nothing was refused."""
+    both = "More: handclasp explain CLIENT_CERT_SELF_SIGNED GATEWAY_BAD_REQUEST\n"
+    assert [run("log", *options).err for options in ((), ("-n", "1"), ("--json",), ("-n", "0"))] == [
+        both,
+        "More: handclasp explain GATEWAY_BAD_REQUEST\n",
+        "",
+        "",
+    ]
+
+
+@pytest.mark.usefixtures("logged")
 def test_a_log_line_does_not_speak_to_the_terminal(run: Run) -> None:
     """Escape sequences and direction marks that a caller sent are not printed."""
     assert not {"\x1b", "\u202e"} & set(run("log").out)

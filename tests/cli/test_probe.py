@@ -115,6 +115,17 @@ def test_what_a_person_reads(run: Run, material: Material, servers: dict[Case, S
     assert order[7:10] == [("->", "Certificate"), ("->", "Finished"), ("<-", "Alert")]
 
 
+def test_findings_lead_to_their_explanations(run: Run, material: Material, servers: dict[Case, ServerAt]) -> None:
+    """One line for all of them, whose codes are those that are found; none where nothing is."""
+    target = f"localhost:{servers[REQUIRED].port}"
+    roots = ("--cacert", str(material.roots))
+    _, found = told(run, target, "--sni", "other.example", *roots)
+    codes = " ".join(dict.fromkeys(one["code"] for one in found["findings"]))
+    said = run("probe", target, "--sni", "other.example", *roots).out
+    assert re.findall(r"^ +More +(.+)$", said, re.MULTILINE) == [f"handclasp explain {codes}"]
+    assert "handclasp explain" not in run("probe", target, *roots).out
+
+
 def test_a_credential_of_files(run: Run, material: Material, servers: dict[Case, ServerAt]) -> None:
     """It is shown once the server has proved who it is, and not otherwise; the wrong one is refused."""
     target, roots = f"https://localhost:{servers[REQUIRED].port}/", str(material.roots)

@@ -132,6 +132,20 @@ def test_every_mistake_of_a_file_is_said(tmp_path: Path) -> None:
     assert set(said.splitlines()) <= set(refused(tmp_path, "up").splitlines())
 
 
+def test_a_change_that_envoy_does_not_confirm_is_said(tmp_path: Path) -> None:
+    """Envoy stands still: the change is recorded, and who made it is told GATEWAY_NOT_ACKNOWLEDGED; once Envoy goes on,
+    it has it."""
+    (tmp_path / "handclasp.yaml").write_text(good(free_port()))
+    with RunningSite(tmp_path) as site:
+        envoy = site.envoy_pid()
+        os.kill(envoy, signal.SIGSTOP)
+        try:
+            done = site.run("client", "revoke", "first", check=False)
+        finally:
+            os.kill(envoy, signal.SIGCONT)
+        assert (done.returncode, "GATEWAY_NOT_ACKNOWLEDGED" in done.stderr) == (1, True), done
+
+
 def test_envoy_that_dies_is_started_again(tmp_path: Path) -> None:
     """Killed, it is back within a second, with everything it knew; the log says so."""
     port = free_port()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from handclasp.app import convert, roots
 from handclasp.findings import Code, Refused
@@ -20,16 +21,21 @@ Lists = Iterable[x509.CertificateRevocationList]
 
 def system(crls: Lists = ()) -> Anchors:
     """The system's authorities; none where it has no file of them."""
+    return Anchors(SYSTEM, _of_system, crls)
 
-    def load() -> tuple[x509.Certificate, ...]:
-        path = roots.system_file()
-        if path is None:
-            return ()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the library, about a root that it will not read some day
-            return tuple(load_chain(path.read_bytes()))
 
-    return Anchors(SYSTEM, load, crls)
+def system_ders() -> tuple[bytes, ...]:
+    """The same in DER. May raise ValueError and OSError."""
+    return tuple(one.public_bytes(Encoding.DER) for one in _of_system())
+
+
+def _of_system() -> tuple[x509.Certificate, ...]:
+    path = roots.system_file()
+    if path is None:
+        return ()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the library, about a root that it will not read some day
+        return tuple(load_chain(path.read_bytes()))
 
 
 def own(bundle: str, crls: Lists = ()) -> Anchors:

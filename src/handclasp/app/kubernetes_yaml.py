@@ -6,7 +6,8 @@ what is nested deeper than any secret.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import yaml
@@ -20,10 +21,22 @@ _LOADER: Final = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # libyaml is muc
 
 def documents(text: str) -> list[object]:
     """The documents of the text. Raises ValueError, for a person."""
-    try:
+    check(text)
+    with _told():
+        return list(yaml.load_all(text, Loader=_LOADER))
+
+
+def check(text: str) -> None:
+    """Raises ValueError, for a person, where it is not YAML, or holds more than it should."""
+    with _told():
         if why := _too_much(yaml.parse(text, Loader=_LOADER)):
             raise ValueError(why)
-        return list(yaml.load_all(text, Loader=_LOADER))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
         raise ValueError(f"it is not YAML: {error.problem}{line}") from None

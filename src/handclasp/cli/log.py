@@ -37,8 +37,16 @@ def log(follow: bool, denied: bool, lines: int | None, json_: bool, directory: P
             Code.CONFIG_MISSING, f"There is no log in {directory}", "no gateway ever ran there", "Run: handclasp up."
         )
 
+    shown: dict[Code, None] = {}  # the codes of what was refused, in the order in which they came
+
     def show(record: Record) -> None:
         click.echo(json.dumps(record.as_json()) if json_ else _line(record))
+        if not record.accepted:
+            shown[record.code] = None
+
+    def more() -> None:
+        if shown and not json_:  # beside the lines and not among them: another program may be reading those
+            click.echo(f"More: handclasp explain {' '.join(shown)}", err=True)
 
     def wanted(record: Record) -> bool:
         return not (denied and record.accepted)
@@ -46,11 +54,15 @@ def log(follow: bool, denied: bool, lines: int | None, json_: bool, directory: P
     limit = 10 if follow and lines is None else lines
     for record in filter(wanted, logs.records(state.path)) if limit is None else logs.newest(state.path, limit, wanted):
         show(record)
+    more()
 
     async def go_on() -> None:
         async for record in logs.follow(state.path, from_start=False):
             if wanted(record):
+                first = not shown
                 show(record)
+                if first:
+                    more()
 
     if follow:
         asyncio.run(go_on())

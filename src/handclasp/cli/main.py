@@ -16,6 +16,8 @@ from handclasp.cli.client import client
 from handclasp.cli.config import config
 from handclasp.cli.convert import convert
 from handclasp.cli.credential import credential
+from handclasp.cli.doctor import doctor
+from handclasp.cli.explain import explain
 from handclasp.cli.inspect import inspect
 from handclasp.cli.log import log
 from handclasp.cli.monitor import monitor
@@ -38,7 +40,7 @@ def handclasp() -> None:
 
 for _command in (
     *(up, client, cert, ca, credential, can, log, status),
-    *(audit, backup, restore, database, config, convert, inspect, probe, scan, monitor),
+    *(audit, backup, restore, database, config, convert, inspect, probe, doctor, explain, scan, monitor),
 ):
     handclasp.add_command(_command)
 
@@ -81,7 +83,8 @@ def _explain(error: Exception) -> int | None:
         Code.ROTATION_NOT_CONFIRMED,
     }
     if isinstance(error, Refused):
-        click.echo(f"{error.what}: {error.why}.\n{error.fix}\n({error.code})", err=True)
+        more = f"({error.code}) More: handclasp explain {error.code}"
+        click.echo(f"{error.what}: {error.why}.\n{error.fix}\n{more}", err=True)
         return FAILURE if error.code in failures else USER_MISTAKE
     if isinstance(error, UnicodeEncodeError):
         click.echo("What was given is no text in UTF-8.\nWrite names, options and files in UTF-8.", err=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def list_(json_: bool, directory: Path, config_path: Path) -> None:
                 for one in told
             ],
         )
+        _more(one["code"] for one in told)
     sys.exit(1 if any(one["state"] == "critical" and not one["paused"] for one in told) else 0)
 
 
@@ -87,6 +89,7 @@ def show(name: str, json_: bool, directory: Path, config_path: Path) -> None:
         _result(told["results"][0])
     for change in told["changes"]:
         _change(change)
+    _more(*map(_codes, told["results"][:1]))
 
 
 @monitor.command()
@@ -171,6 +174,7 @@ def check(names: tuple[str, ...], json_: bool, directory: Path, config_path: Pat
     else:
         for one in told:
             _result(one)
+        _more(*map(_codes, told))
     sys.exit(0 if all(one["state"] == "ok" for one in told) else 1)
 
 
@@ -193,6 +197,7 @@ def history(name: str, days: float, limit: int, json_: bool, directory: Path, co
             for one in told["results"]
         ],
     )
+    _more([one["code"] for one in told["results"]])
 
 
 @monitor.command()
@@ -232,6 +237,18 @@ def _result(one: dict[str, Any]) -> None:
             f"  {certificate['role']:12} {certificate['days_left']:8.1f} days  "
             f"{_safe(certificate['subject'] or ', '.join(certificate['names']))}"
         )
+
+
+def _codes(one: dict[str, Any]) -> list[str]:
+    """Of a result: its own, and those of its findings."""
+    return [one["code"], *(finding["code"] for finding in one["findings"])]
+
+
+def _more(*codes: Iterable[str | None]) -> None:
+    """Where these codes are explained, in one line beside the output; nothing where all is well."""
+    named = dict.fromkeys(code for each in codes for code in each if code not in (None, "OK"))
+    if named:
+        click.echo(f"More: handclasp explain {' '.join(map(str, named))}", err=True)
 
 
 def _change(one: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from handclasp.findings import (
     authority_entries,
     chain_entries,
+    doctor_entries,
     endpoint_entries,
     gateway_entries,
     request_entries,
@@ -21,5 +22,6 @@ CATALOGUE: Mapping[Code, Entry] = MappingProxyType(
     | authority_entries.entries()
     | chain_entries.entries()
     | endpoint_entries.entries()
+    | doctor_entries.entries()
     | state_entries.entries()
 )

@@ -15,8 +15,8 @@ def entries() -> dict[Code, Entry]:
             "Give the caller a certificate: handclasp client add NAME, then curl --cert and --key.",
         ),
         c.CLIENT_CERT_UNKNOWN_CA: Entry(
-            "The caller's certificate was not issued by this gateway's authority.",
-            "Issue the caller a certificate here: handclasp client add NAME.",
+            "The caller's certificate was not issued by an authority that the server trusts.",
+            "Use a certificate of one that it trusts (here: handclasp client add NAME), or have it trust this issuer.",
         ),
         c.CLIENT_CERT_SELF_SIGNED: Entry(
             "The caller's certificate is self-signed.",

@@ -1,4 +1,4 @@
-"""Reading a file of certificates and keys, whatever its form: PEM, DER, PKCS#7 or PKCS#12.
+"""Reading a file of certificates and keys, whatever its form: PEM, DER, PKCS#7, PKCS#12, or a store of Java.
 
 The bytes decide what a thing is and not the file's name or the words around it: files with a wrong label, with text
 between the blocks, or in UTF-16 are common.
@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from handclasp.findings import Code, Refused
-from handclasp.pki import armour, ber, pbe, pkcs7, pkcs12
+from handclasp.pki import armour, ber, jks, pbe, pkcs7, pkcs12
 from handclasp.pki.pbe import Budget, Unopenable, WrongPassphrase
 
 MAX_SIZE = 16 << 20  # bytes; a CRL with 400,000 entries
@@ -38,7 +38,6 @@ MAX_FAULTS = 50
 
 T = TypeVar("T")
 Key = TypeVar("Key")
-_JAVA_STORES = {b"\xfe\xed\xfe\xed": "JKS", b"\xce\xce\xce\xce": "JCEKS"}
 _IGNORED = {"EC PARAMETERS", "DH PARAMETERS", "X9.42 DH PARAMETERS", "DSA PARAMETERS"}
 _LABELS = {  # what a block of this label holds
     "CERTIFICATE": "certificate",
@@ -168,11 +167,8 @@ def explained(error: Exception) -> str:
 def _read(found: _Found, data: bytes) -> str:
     if not data.strip():
         _unrecognized("it is empty")
-    if data[:4] in _JAVA_STORES:
-        _unrecognized(
-            f"it is a Java key store of the old kind {_JAVA_STORES[data[:4]]}",
-            "Convert it first: keytool -importkeystore -srckeystore FILE -destkeystore NEW.p12 -deststoretype PKCS12.",
-        )
+    if data[:4] in jks.MAGIC:
+        return _java_store(found, data)
     if data[:1] == b"\x30" and _is_der(data):
         return _each_der(found, data)
     text = armour.ascii_text(data)
@@ -186,6 +182,16 @@ def _read(found: _Found, data: bytes) -> str:
     if data[:1] == b"\x30":
         _unrecognized("it starts like DER, but is cut off or damaged")
     _unrecognized("it is neither PEM nor DER")
+
+
+def _java_store(found: _Found, data: bytes) -> str:
+    try:
+        _take_bags(found, jks.decode(data, found.passphrase, found.budget))
+    except (WrongPassphrase, Unopenable):
+        raise
+    except ValueError as error:
+        _unrecognized(f"it is a Java key store ({jks.MAGIC[data[:4]]}), but cannot be read: {explained(error)}")
+    return jks.MAGIC[data[:4]]
 
 
 def _is_der(data: bytes) -> bool:
@@ -312,7 +318,10 @@ def _take_pkcs7(found: _Found, data: bytes) -> None:
 
 
 def _take_pkcs12(found: _Found, data: bytes) -> None:
-    bags = pkcs12.decode(data, found.passphrase, found.budget)
+    _take_bags(found, pkcs12.decode(data, found.passphrase, found.budget))
+
+
+def _take_bags(found: _Found, bags: pkcs12.Bags) -> None:
     for bag in bags.certificates:
         certificate = _try(found, "a certificate in it", _certificate, bag.der)
         if certificate is not None:

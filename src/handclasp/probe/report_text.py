@@ -50,6 +50,9 @@ def lines(told: Told) -> Iterator[str]:
     for one in told["findings"]:
         remedy = CATALOGUE[Code(one["code"])].remedy
         yield from _field("Finding", f"{one['code']} at {one['where']}", one["what"], remedy)
+    if told["findings"]:
+        codes = dict.fromkeys(str(one["code"]) for one in told["findings"])
+        yield from _field("More", f"handclasp explain {' '.join(codes)}")
     for one in told["remarks"]:
         yield from _field("Remark", f"{one['where']}: {one['what']} ({one['code']})")
 

@@ -12,7 +12,7 @@ import pwd
 from collections.abc import Sequence
 from pathlib import Path
 
-from handclasp.testing.servers.case import Client, Command, Listener, Product, Site, Versions
+from handclasp.testing.servers.case import SETTINGS, Client, Command, Listener, Product, Site, Versions
 from handclasp.testing.servers.running import HOST, program
 
 _VERIFY = {Client.NONE: "none", Client.OPTIONAL: "optional", Client.REQUIRED: "require", Client.LOCATION: "none"}
@@ -57,7 +57,15 @@ def _server(listener: Listener) -> str:
     case, credential = listener.case, listener.credential
     authorities, location = "", ""
     if case.client is not Client.NONE:
-        authorities = f"SSLCACertificateFile {listener.material.client_authorities}\n  SSLVerifyDepth 3"
+        authorities = f"SSLCACertificateFile {listener.material.client_authorities}\n  SSLVerifyDepth {case.depth or 3}"
+    if case.crl:
+        authorities += f"\n  SSLCARevocationFile {case.crl}\n  SSLCARevocationCheck chain"
+    if case.ciphers:
+        authorities += f"\n  SSLCipherSuite {case.ciphers}"
+    if case.groups:
+        authorities += f"\n  SSLOpenSSLConfCmd Groups {case.groups}"
+    if case.forbidden:
+        location = '<Location "/">\n    Require all denied\n  </Location>'
     if case.client is Client.LOCATION:
         location = '<Location "/">\n    SSLVerifyClient require\n  </Location>'
     return f"""Listen {HOST}:{listener.port}
@@ -72,4 +80,4 @@ def _server(listener: Listener) -> str:
 </VirtualHost>"""
 
 
-APACHE = Product("apache", ("apache2",), "apache2-bin", _prepare, clients=frozenset(Client))
+APACHE = Product("apache", ("apache2",), "apache2-bin", _prepare, clients=frozenset(Client), settings=SETTINGS)

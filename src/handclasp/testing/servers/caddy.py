@@ -13,7 +13,10 @@ _MODE = {Client.OPTIONAL: "verify_if_given", Client.REQUIRED: "require_and_verif
 
 
 def _prepare(site: Site, listeners: Sequence[Listener]) -> Sequence[Command]:
-    keys = {"ec": site.material.server, "rsa": site.material.server_rsa}
+    # A certificate is loaded once, whatever its tags: a second time would be passed over with them.
+    tags: dict[tuple[str, str], list[str]] = {}
+    for one in listeners:
+        tags.setdefault((str(one.credential.chain), str(one.credential.key)), []).append(str(one.port))
     configuration = {
         "admin": {"disabled": True, "config": {"persist": False}},
         "logging": {"logs": {"default": {"level": "DEBUG"}}},
@@ -22,7 +25,7 @@ def _prepare(site: Site, listeners: Sequence[Listener]) -> Sequence[Command]:
             "tls": {
                 "certificates": {
                     "load_files": [
-                        {"certificate": str(one.chain), "key": str(one.key), "tags": [tag]} for tag, one in keys.items()
+                        {"certificate": chain, "key": key, "tags": ports} for (chain, key), ports in tags.items()
                     ]
                 }
             },
@@ -39,18 +42,19 @@ def _server(listener: Listener) -> dict[str, Any]:
     policy: dict[str, Any] = {
         "protocol_min": f"tls{case.versions.lowest}",
         "protocol_max": f"tls{case.versions.highest}",
-        "certificate_selection": {"any_tag": ["rsa" if case.rsa else "ec"]},
+        "certificate_selection": {"any_tag": [str(listener.port)]},
     }
     if case.client is not Client.NONE:
         files = [str(listener.material.client_authorities)]
         policy["client_authentication"] = {"trusted_ca_certs_pem_files": files, "mode": _MODE[case.client]}
+    status = 403 if case.forbidden else 200
     return {
         "listen": [f"{HOST}:{listener.port}"],
         "protocols": ["h1", "h2"],
         "automatic_https": {"disable": True},
         "tls_connection_policies": [policy],
-        "routes": [{"handle": [{"handler": "static_response", "body": "welcome\n"}]}],
+        "routes": [{"handle": [{"handler": "static_response", "body": "welcome\n", "status_code": status}]}],
     }
 
 
-CADDY = Product("caddy", ("caddy",), "caddy", _prepare)
+CADDY = Product("caddy", ("caddy",), "caddy", _prepare, settings=frozenset({"forbidden"}))

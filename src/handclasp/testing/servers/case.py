@@ -41,16 +41,30 @@ class Versions(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One port of a server. ``rsa`` chooses the leaf with an RSA key; ``staple`` has an OCSP response go with it."""
+    """One port of a server. ``rsa`` chooses the leaf with an RSA key; ``staple`` has an OCSP response go with it.
+
+    ``material`` is what this port has instead of the laboratory's. ``crl`` is a file of revocation lists (PEM) that is
+    heeded for every certificate of a client's chain, ``depth`` the most intermediates in it, ``ciphers`` those of TLS
+    1.2 and ``groups`` those of both versions, in OpenSSL's words. With ``forbidden`` every caller is told 403.
+    """
 
     client: Client = Client.NONE
     versions: Versions = Versions.BOTH
     rsa: bool = False
     staple: bool = False
+    material: Material | None = None
+    crl: Path | None = None
+    depth: int | None = None
+    ciphers: str = ""
+    groups: str = ""
+    forbidden: bool = False
 
     def __str__(self) -> str:
         extra = ("-rsa" if self.rsa else "") + ("-staple" if self.staple else "")
         return f"{self.client}-{self.versions}{extra}"
+
+
+SETTINGS = frozenset({"crl", "depth", "ciphers", "groups", "forbidden"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +119,8 @@ class Product:
     """A product: the program it is found by, and the Debian package that has it (None: it comes with the tests).
 
     ``prepare`` writes the configuration and says what to start. ``clients`` is what it can do with client
-    certificates, ``staples`` whether it can be given an OCSP response in a file.
+    certificates, ``staples`` whether it can be given an OCSP response in a file, ``settings`` which of a case's other
+    settings it has (crl, depth, ciphers, groups, forbidden).
     """
 
     name: str
@@ -114,7 +129,9 @@ class Product:
     prepare: Callable[[Site, Sequence[Listener]], Sequence[Command]]
     clients: frozenset[Client] = frozenset({Client.NONE, Client.OPTIONAL, Client.REQUIRED})
     staples: bool = False
+    settings: frozenset[str] = frozenset()
 
     def can(self, case: Case) -> bool:
         """Whether the product can serve this case."""
-        return case.client in self.clients and (self.staples or not case.staple)
+        asked = {name for name in SETTINGS if getattr(case, name) not in {None, "", False}}
+        return case.client in self.clients and (self.staples or not case.staple) and asked <= self.settings

@@ -35,7 +35,10 @@ def _listener(listener: Listener) -> dict[str, Any]:
                     "routes": [
                         {
                             "match": {"prefix": "/"},
-                            "direct_response": {"status": 200, "body": {"inline_string": "welcome\n"}},
+                            "direct_response": {
+                                "status": 403 if listener.case.forbidden else 200,
+                                "body": {"inline_string": "welcome\n"},
+                            },
                         }
                     ],
                 }
@@ -82,7 +85,12 @@ def _tls(listener: Listener) -> dict[str, Any]:
         "tls_certificates": [certificate],
     }
     if case.client is not Client.NONE:
-        common["validation_context"] = {"trusted_ca": {"filename": str(listener.material.client_authorities)}}
+        context: dict[str, Any] = {"trusted_ca": {"filename": str(listener.material.client_authorities)}}
+        if case.crl:
+            context["crl"] = {"filename": str(case.crl)}
+        if case.depth is not None:
+            context["max_verify_depth"] = case.depth
+        common["validation_context"] = context
     return {
         "@type": _EXTENSION + "transport_sockets.tls.v3.DownstreamTlsContext",
         "require_client_certificate": case.client is Client.REQUIRED,
@@ -90,4 +98,4 @@ def _tls(listener: Listener) -> dict[str, Any]:
     }
 
 
-ENVOY = Product("envoy", (), None, _prepare, staples=True)
+ENVOY = Product("envoy", (), None, _prepare, staples=True, settings=frozenset({"crl", "depth", "forbidden"}))

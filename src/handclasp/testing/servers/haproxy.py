@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from handclasp.testing.servers.case import Client, Command, Listener, Product, Site
+from handclasp.testing.servers.case import SETTINGS, Client, Command, Listener, Product, Site
 from handclasp.testing.servers.running import HOST, program
 
 _VERIFY = {Client.OPTIONAL: "optional", Client.REQUIRED: "required"}
@@ -22,13 +22,17 @@ defaults
   log global
   error-log-format "%ci:%cp %b ssl_c_err=%[ssl_c_err] ssl_c_ca_err=%[ssl_c_ca_err] %[ssl_fc_err_str]"
 frontend everyone
-  http-request return status 200 content-type text/plain string welcome
+{forbidden}  http-request return status 200 content-type text/plain string welcome
 """
 
 
 def _prepare(site: Site, listeners: Sequence[Listener]) -> Sequence[Command]:
     path = site.directory / "haproxy.cfg"
-    path.write_text(_CONFIGURATION + "".join(_bind(site, listener) for listener in listeners))
+    shut = " ".join(str(one.port) for one in listeners if one.case.forbidden)
+    forbidden = f"  http-request return status 403 if {{ dst_port {shut} }}\n" if shut else ""
+    path.write_text(
+        _CONFIGURATION.replace("{forbidden}", forbidden) + "".join(_bind(site, listener) for listener in listeners)
+    )
     return [Command([program("haproxy"), "-db", "-f", path], listeners)]
 
 
@@ -38,6 +42,12 @@ def _bind(site: Site, listener: Listener) -> str:
     words += [f"ssl-min-ver TLSv{case.versions.lowest}", f"ssl-max-ver TLSv{case.versions.highest}"]
     if case.client is not Client.NONE:
         words += [f"ca-file {listener.material.client_authorities} verify {_VERIFY[case.client]}"]
+    if case.crl:
+        words += [f"crl-file {case.crl}"]
+    if case.ciphers:
+        words += [f"ciphers {case.ciphers}"]
+    if case.groups:
+        words += [f"curves {case.groups}"]
     return " ".join(words) + "\n"
 
 
@@ -51,4 +61,4 @@ def _certificate(site: Site, listener: Listener) -> Path:
     return copy
 
 
-HAPROXY = Product("haproxy", ("haproxy",), "haproxy", _prepare, staples=True)
+HAPROXY = Product("haproxy", ("haproxy",), "haproxy", _prepare, staples=True, settings=SETTINGS - {"depth"})

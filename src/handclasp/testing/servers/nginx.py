@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from handclasp.testing.servers.case import Client, Command, Listener, Product, Site, Versions
+from handclasp.testing.servers.case import SETTINGS, Client, Command, Listener, Product, Site, Versions
 from handclasp.testing.servers.running import HOST, program
 
 _VERIFY = {Client.NONE: "off", Client.OPTIONAL: "optional", Client.REQUIRED: "on"}
@@ -35,15 +35,23 @@ def _server(listener: Listener) -> str:
     case, credential = listener.case, listener.credential
     asking = f"ssl_verify_client {_VERIFY[case.client]};"
     if case.client is not Client.NONE:
-        asking += f" ssl_client_certificate {listener.material.client_authorities}; ssl_verify_depth 3;"
+        depth = 3 if case.depth is None else case.depth
+        asking += f" ssl_client_certificate {listener.material.client_authorities}; ssl_verify_depth {depth};"
+    if case.crl:
+        asking += f" ssl_crl {case.crl};"
+    if case.ciphers:
+        asking += f" ssl_ciphers {case.ciphers};"
+    if case.groups:
+        asking += f" ssl_ecdh_curve {case.groups};"
+    answer = "403" if case.forbidden else '200 "welcome\\n"'
     stapling = f"ssl_stapling on; ssl_stapling_file {listener.staple};" if listener.staple else ""
     return f"""server {{
     listen {HOST}:{listener.port} ssl;
     ssl_certificate {credential.chain}; ssl_certificate_key {credential.key};
     ssl_protocols {_PROTOCOLS[case.versions]};
     {asking} {stapling}
-    location / {{ return 200 "welcome\\n"; }}
+    location / {{ return {answer}; }}
   }}"""
 
 
-NGINX = Product("nginx", ("nginx",), "nginx-light", _prepare, staples=True)
+NGINX = Product("nginx", ("nginx",), "nginx-light", _prepare, staples=True, settings=SETTINGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from handclasp.testing.servers.case import Client, Command, Listener, Product, Site, Versions
+from handclasp.testing.servers.case import SETTINGS, Client, Command, Listener, Product, Site, Versions
 from handclasp.testing.servers.running import HOST, program
 
 _ASKING = {Client.NONE: (), Client.OPTIONAL: ("-verify", "3"), Client.REQUIRED: ("-Verify", "3")}
@@ -19,13 +19,20 @@ def _prepare(_: Site, listeners: Sequence[Listener]) -> Sequence[Command]:
 def _arguments(listener: Listener) -> list[str | Path]:
     case, credential = listener.case, listener.credential
     arguments: list[str | Path] = [program("openssl"), "s_server", "-accept", f"{HOST}:{listener.port}", "-www"]
-    arguments += ["-cert", credential.leaf, "-cert_chain", credential.issuers, "-key", credential.key]
+    arguments += ["-cert", credential.leaf, "-key", credential.key]
+    arguments += ["-cert_chain", credential.issuers] if credential.above else []
     arguments += [*_VERSIONS[case.versions], *_ASKING[case.client]]
     if case.client is not Client.NONE:
         arguments += ["-CAfile", listener.material.client_authorities, "-verify_return_error"]
+    if case.depth is not None:
+        arguments += ["-verify_depth", str(case.depth)]
+    if case.ciphers:
+        arguments += ["-cipher", case.ciphers]
+    if case.groups:
+        arguments += ["-groups", case.groups]
     if listener.staple:
         arguments += ["-status_file", listener.staple]
     return arguments
 
 
-OPENSSL = Product("openssl", ("openssl",), "openssl", _prepare, staples=True)
+OPENSSL = Product("openssl", ("openssl",), "openssl", _prepare, staples=True, settings=SETTINGS - {"forbidden", "crl"})

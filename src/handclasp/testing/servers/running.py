@@ -80,7 +80,10 @@ def _path() -> str:
 
 def _started(stack: ExitStack, product: Product, site: Site, cases: Sequence[Case]) -> Mapping[Case, ServerAt]:
     for attempt in range(1, _ATTEMPTS + 1):
-        listeners = [Listener(case, port, site.material) for case, port in zip(cases, _free(len(cases)), strict=True)]
+        listeners = [
+            Listener(case, port, case.material or site.material)
+            for case, port in zip(cases, _free(len(cases)), strict=True)
+        ]
         commands = product.prepare(site, listeners)
         with ExitStack() as trial:
             processes = [(command, trial.enter_context(_process(site, command))) for command in commands]

@@ -1,0 +1,1 @@
+"""What files of certificates and keys are, how they belong together, and what is wrong with them."""
