@@ -216,6 +216,8 @@ def test_sarif_and_markdown(run: Run, material: Material) -> None:
         ("--files", "--message", "x"),
         ("a.test", "b.test"),
         ("a.test", "--key", "x"),
+        ("--files", "a.pem", "--sni", "a.test"),
+        ("--message", "x", "--cert", "a.pem"),
     ],
 )
 def test_what_cannot_be_asked(run: Run, arguments: tuple[str, ...]) -> None:

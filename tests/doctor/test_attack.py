@@ -54,14 +54,16 @@ def ask(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., dict
     client = chains.make("client", root, begins=BEGINS, ends=ENDS)
     (tmp_path / "client.pem").write_bytes(pem(client) + private_pem(client.key))
 
-    def act(answer: bytes, *arguments: str, verify: ssl.VerifyMode, ends: datetime = ENDS) -> dict[str, Any]:
+    def act(
+        answer: bytes, *arguments: str, verify: ssl.VerifyMode, ends: datetime = ENDS, tickets: int = 0
+    ) -> dict[str, Any]:
         leaf = chains.make("localhost", root, names=NAMES, begins=BEGINS, ends=ends)
         (tmp_path / "server.pem").write_bytes(pem(leaf) + private_pem(leaf.key))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(tmp_path / "server.pem")
         context.load_verify_locations(tmp_path / "root.pem")
         context.verify_mode = verify
-        context.num_tickets = 0
+        context.num_tickets = tickets
 
         def script(conversation: Conversation) -> None:
             stream = conversation.tls(context)
@@ -108,6 +110,19 @@ def test_silence_after_a_certificate_proves_nothing(ask: Callable[..., dict[str,
     assert told["code"] != "OK"
 
 
+def test_an_answer_that_is_no_http_is_not_blamed_on_an_accepted_certificate(ask: Callable[..., dict[str, Any]]) -> None:
+    """The handshake is finished with it, and what comes then is HTTP/2."""
+    told = ask(b"\0\0\0\4\0\0\0\0\0" * 9, "--cert", "CLIENT", verify=ssl.CERT_REQUIRED, tickets=2)
+    assert not told["code"].startswith("CLIENT_")
+
+
+def test_sarif_bears_a_file_name_that_is_no_utf8(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its octets are told as a URI has them."""
+    with pytest.raises(SystemExit):
+        main(["doctor", "--files", str(tmp_path / "\udcff.pem"), "--sarif"])
+    assert "%FF.pem" in capfd.readouterr().out
+
+
 @pytest.mark.parametrize("kind", ["subject", "issuer"])
 def test_a_name_that_cannot_be_read_is_told(kind: str) -> None:
     """The library decodes names late; `doctor --files` says which file it is."""
@@ -129,7 +144,7 @@ def test_a_directory_in_place_of_a_file_is_unreadable(tmp_path: Path) -> None:
 
 def test_a_name_too_long_for_a_file_is_no_file() -> None:
     """Of a side of a pair."""
-    assert doctoring.of_pair("a" * 300, "b" * 300, None, None).exit_code == 2
+    assert doctoring.of_pair("a" * 300, "b" * 300, doctoring.Asked("")).exit_code == 2
 
 
 def test_an_integer_of_yaml_that_cannot_be_written_stays_text() -> None:

@@ -19,6 +19,7 @@ from handclasp.doctor.sources import Source
 from handclasp.pki.containers import MAX_SIZE
 
 MAX_FILES: Final = 500
+MAX_TOTAL: Final = 32 << 20  # octets; reading hostile ones takes a second for a few megabytes
 MAX_DEPTH: Final = 4
 MAX_ENTRIES: Final = 5_000
 _SECRETS: Final = frozenset({".yaml", ".yml", ".json"})
@@ -31,10 +32,13 @@ def sources(names: Iterable[str]) -> tuple[Source, ...]:
     """
     no_core_dumps()  # there are keys among them
     found: list[Source] = []
+    octets = 0
     for name in names:
         for one in _named(name):
-            if len(found) >= MAX_FILES:
-                found.append(Source(name, b"", unreadable=f"more than {MAX_FILES} files are not looked at"))
+            octets += len(one.data)
+            if len(found) >= MAX_FILES or octets > MAX_TOTAL:
+                what = f"more than {MAX_FILES} files, or {MAX_TOTAL >> 20} MB, are not looked at"
+                found.append(Source(name, b"", unreadable=what))
                 return tuple(found)
             found += _unpacked(one)
     return tuple(found)

@@ -84,7 +84,7 @@ def question_of(asked: Asked, own: str | None = None) -> endpoint.Asked:
         versions=_VERSIONS[asked.version],
         route=parse.route(address=asked.address),
         timeout=asked.timeout,
-        log="" if asked.log is None else _text(doctor_sources.source(asked.log)),
+        log="" if asked.log is None else _text(asked.log),
         product=asked.product,
         facts=_facts(asked, target.name or target.host, target.port),
     )
@@ -95,10 +95,15 @@ def of_files(names: Sequence[str], passphrase: bytes | None) -> Diagnosis:
     return _advised(files.examine(doctor_sources.sources(names), ambient.now(), passphrase))
 
 
-def of_pair(client: str, server: str, passphrase: bytes | None, server_name: str | None) -> Diagnosis:
-    """Replay the handshake with both sides' files; each is a file, a directory, or names with commas between."""
-    both = _side(client, passphrase), _side(server, passphrase)
-    return _advised(pair.pair(*both, ambient.now(), name=server_name))
+def of_pair(client: str, server: str, asked: Asked) -> Diagnosis:
+    """Replay the handshake with both sides' files; each is a file, a directory, or names with commas between. Of
+    ``asked`` the authorities, the lists, the passphrase and the server's name are heeded."""
+    crls = doctor_sources.sources(asked.crls)
+    both = (
+        Credentials(_files(client), doctor_sources.sources(asked.cacerts), crls, asked.passphrase),
+        Credentials(_files(server), doctor_sources.sources(asked.bundles), crls, asked.passphrase),
+    )
+    return _advised(pair.pair(*both, ambient.now(), name=asked.server_name))
 
 
 def of_words(text: str, subject: str) -> Diagnosis:
@@ -157,9 +162,8 @@ def _unreadable(one: Source) -> Diagnosis:
     )
 
 
-def _side(names: str, passphrase: bytes | None) -> Credentials:
-    separate = [names] if doctor_sources.exists(names) else [one for one in names.split(",") if one]
-    return Credentials(files=doctor_sources.sources(separate), passphrase=passphrase)
+def _files(names: str) -> tuple[Source, ...]:
+    return doctor_sources.sources([names] if doctor_sources.exists(names) else [one for one in names.split(",") if one])
 
 
 def _anchors(names: Sequence[str]) -> list[Anchors]:
@@ -195,5 +199,10 @@ def _facts(asked: Asked, host: str, port: int) -> Mapping[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
-def _text(one: Source) -> str:
+def _text(name: str) -> str:
+    """The log's text. Refused (FILE_UNRECOGNIZED)."""
+    one = doctor_sources.source(name)
+    if one.unreadable is not None:
+        fix = "Name the server's log, or leave --log away."
+        raise Refused(Code.FILE_UNRECOGNIZED, f"{name} cannot be read", one.unreadable, fix)
     return one.data.decode(errors="replace")

@@ -12,11 +12,21 @@ import click
 from handclasp.cli.options import Duration, as_json, passphrase_of, settings_of, state_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from handclasp.doctor.diagnosis import Diagnosis
 
 _MOST = 10 << 20  # octets of a log
 _CLIENTS = ("curl", "python", "java", "go", "node")
 _SERVERS = ("nginx", "apache", "haproxy", "envoy", "caddy", "iis", "java", "go", "openssl")
+_HEEDED = {
+    "--files": {"--password-file"},
+    "--pair": {"--password-file", "--cacert", "--server-ca-bundle", "--crl", "--sni"},
+    "--message": set[str](),
+    "--pcap": set[str](),
+    "--config": {"--cert", "--key", "--password-file", "--server"},
+}
+"""Which options go with which mode; with an endpoint, all of them."""
 _STARTTLS = ("smtp", "imap", "pop3", "ftp", "ldap", "postgres", "mysql", "xmpp")
 
 
@@ -91,6 +101,26 @@ def doctor(
     chosen = [files, pair, bool(messages), pcap is not None, configuration is not None]
     if sum(chosen) > 1:
         raise click.UsageError("Choose one of --files, --pair, --message, --pcap and --config.")
+    mode = next((name for name, is_it in zip(_HEEDED, chosen, strict=True) if is_it), "")
+    if not mode and subjects in {(), ("-",)}:
+        mode = "--message"
+    _heeded(
+        mode,
+        {
+            "--cert": cert,
+            "--key": key,
+            "--cacert": cacerts,
+            "--server-ca-bundle": bundles,
+            "--crl": crls,
+            "--sni": server_name,
+            "--password-file": password_file,
+            "--log": log,
+            "--server": product,
+            "--tls": version,
+            "--address": address,
+            "--starttls": starttls,
+        },
+    )
     given = tuple(one for one in (*subjects, cert, key, log, *cacerts, *bundles, *crls) if one is not None)
     only_one_reads_it(given, password_file)
     passphrase = None if password_file is None else passphrase_of(password_file, "")
@@ -101,7 +131,10 @@ def doctor(
     elif pair:
         if len(subjects) != 2:
             raise click.UsageError("Name two: handclasp doctor --pair CLIENT_FILES SERVER_FILES.")
-        diagnosis = doctoring.of_pair(*subjects, passphrase, server_name)
+        both = doctoring.Asked(
+            target="", cacerts=cacerts, bundles=bundles, crls=crls, passphrase=passphrase, server_name=server_name
+        )
+        diagnosis = doctoring.of_pair(*subjects, both)
     elif messages:
         diagnosis = doctoring.of_words("\n".join(messages), "the message")
     elif pcap is not None:
@@ -137,6 +170,15 @@ def doctor(
         )
     _print(diagnosis, "json" if json_ else form, client)
     sys.exit(diagnosis.exit_code)
+
+
+def _heeded(mode: str, options: Mapping[str, object]) -> None:
+    """An option that would be passed over in silence is a mistake."""
+    if not mode:
+        return
+    for name, value in options.items():
+        if value and name not in _HEEDED[mode]:
+            raise click.UsageError(f"{name} has no meaning with {mode}.")
 
 
 def _of_endpoint(directory: Path, asked: Any) -> Diagnosis:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from handclasp.app.settings import Settings
     from handclasp.app.state import StateDirectory
 
+_LONGEST_PASSPHRASE = 64 << 10  # octets; a file may have no end
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -95,7 +97,7 @@ def ask(directory: Path, config_path: Path, operation: str, /, **arguments: obje
 def passphrase_of(file: Any, prompt: str, variable: str | None = None, *, confirm: bool = False) -> bytes | None:
     """A passphrase from a file's first line, the environment or the terminal; None where there is none of them."""
     if file is not None:
-        first: bytes = file.readline().rstrip(b"\r\n")
+        first: bytes = file.readline(_LONGEST_PASSPHRASE).rstrip(b"\r\n")
         return first
     if variable is not None and variable in os.environ:
         return os.environ[variable].encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
@@ -51,7 +52,7 @@ def _result(one: Mapping[str, Any], rule: int, subject: str) -> dict[str, Any]:
         "message": {"text": f"{one['what']}. {one['fix']}"},
     }
     if one["file"] is not None:
-        physical: dict[str, Any] = {"artifactLocation": {"uri": quote(one["file"])}}
+        physical: dict[str, Any] = {"artifactLocation": {"uri": quote(os.fsencode(one["file"]))}}
         if one["line"] is not None:
             physical["region"] = {"startLine": one["line"]}
         result["locations"] = [{"physicalLocation": physical}]

@@ -103,7 +103,9 @@ def _examine(sources: Sequence[Source], at: datetime, passphrase: bytes | None) 
     found += judged_lists(files, known, at)
     if len(sources) > MAX_FILES:
         proofs.append(Proof("read the files", f"there are {len(sources)}; the first {MAX_FILES} were read"))
-    return _diagnosis(subject, at, found, proofs, examined=any(one.unreadable is None for one in sources))
+    held = any(one.certificates or one.contents.keys or one.contents.crls or one.contents.requests for one in files)
+    examined = any(one.unreadable is None for one in sources)
+    return _diagnosis(subject, at, found, proofs, examined=examined, held=held)
 
 
 def _pairs(files: Sequence[Loaded], side: Side, at: datetime) -> list[Paired]:
@@ -167,7 +169,7 @@ def _rank(one: Ailment) -> tuple[int, int]:
 
 
 def _diagnosis(
-    subject: str, at: datetime, found: Sequence[Ailment], proofs: Sequence[Proof], *, examined: bool
+    subject: str, at: datetime, found: Sequence[Ailment], proofs: Sequence[Proof], *, examined: bool, held: bool
 ) -> Diagnosis:
     once = {(one.code, one.place, one.what): one for one in found}
     findings = tuple(sorted(once.values(), key=_rank))
@@ -186,6 +188,9 @@ def _diagnosis(
     elif not examined:
         candidates = (Candidate(Code.UNKNOWN, "there was no file to read"),)
         verdict, decider = CATALOGUE[Code.UNKNOWN].meaning, "Name at least one file that exists."
+    elif not held:
+        verdict, decider = "There is no certificate, key or list in the files.", "Name those that hold them."
+        candidates, examined = (Candidate(Code.UNKNOWN, verdict),), False
     else:
         verdict, decider = "Nothing is wrong with the files.", ""
         candidates = (Candidate(Code.OK, verdict),)

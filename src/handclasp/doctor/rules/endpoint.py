@@ -173,6 +173,9 @@ def _with_certificate(seen: Observation) -> tuple[tuple[Candidate, ...], str]:
         return (Candidate(Code.OK, f"the certificate is accepted: {told.why}"),), ""
     if stated and stated[0].code in {Code.CREDENTIAL_UNUSABLE, Code.CREDENTIAL_WITHHELD}:
         return tuple(Candidate(one.code, one.what) for one in stated), ""
+    if told.accepted and all(one.code not in _LIVES for one in stated):
+        # The handshake was finished with it; what failed is the exchange behind it.
+        return tuple(_first_of_each([Candidate(one.code, f"{one.where}: {one.what}") for one in stated])), ""
     ranked = refusal.ranked(_refusal(seen, shown), seen.local)
     ranked = _by_log(ranked, seen.log)
     return ranked, "" if len(ranked) == 1 or (seen.bundle and seen.lists) else _decider(seen)
