@@ -36,6 +36,8 @@ _HELLO: Final = {
     112: (Code.TLS_SNI_UNRECOGNIZED,),
     120: (Code.TLS_ALERT,),
 }
+_SAID_OF_HELLOS: Final = frozenset({40, 47, 50, 80, 109})
+"""The alerts that servers have for a hello without anything in common."""
 _ANY_HELLO: Final = (
     Code.TLS_NO_SHARED_CIPHER,
     Code.TLS_NO_SHARED_GROUP,
@@ -122,7 +124,8 @@ def _no_chain(seen: Observation) -> tuple[tuple[Candidate, ...], str]:
         return tuple(Candidate(code, f"the server answers {what}") for code, what in _by_code(worked).items()), ""
     if first is not None and first.code in _ANY_HELLO:
         return (Candidate(first.code, first.what),), ""
-    codes = _HELLO.get(alert.number, _ANY_HELLO)
+    told = alert.number in _SAID_OF_HELLOS
+    codes = _HELLO.get(alert.number, _ANY_HELLO if told else (Code.TLS_ALERT, *_ANY_HELLO))
     why = f"the server answered the hello with alert {alert.number}"
     return tuple(Candidate(code, why) for code in codes), "" if len(codes) == 1 else _LOG
 

@@ -25,6 +25,7 @@ from handclasp.doctor.words import (
     handclasp,
     haproxy,
     java,
+    network,
     nginx,
     node,
     nss,
@@ -61,6 +62,7 @@ PRODUCTS: Final[tuple[tuple[str, tuple[Rule, ...]], ...]] = (
     ("curl", curl.RULES),
     ("openssl", openssl.RULES),
     ("handclasp", handclasp.RULES),
+    ("network", network.RULES),
 )
 """The most particular first: the first rule that knows a line has it."""
 

@@ -52,7 +52,7 @@ RULES: tuple[Rule, ...] = (
     rule(
         "unknown issuer",
         "unknownissuer",
-        r"(?:InvalidCertificate\(|invalid peer certificate: )UnknownIssuer",
+        r"(?:InvalidCertificate\(|invalid (?:peer )?certificate: )UnknownIssuer",
         by_speaker(answers.UNTRUSTED_SERVER, answers.UNTRUSTED_CLIENT),
         _ERROR,
     ),
